@@ -1,0 +1,289 @@
+//! The user's machine: inputs in, effects out (protocol section 5.5). It knows every seen provider and every question
+//! under way; it never waits and never reads a clock.
+
+use crate::effect::{Batch, Millis, Publication, Row};
+use crate::identity::ProviderId;
+use alloc::{string::String, vec::Vec};
+
+/// The edge's own number for one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
+
+/// How an answer's frames are paced and padded (decision 1 of the design).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Frames every 100 ms.
+    #[default]
+    Balanced = 0,
+    /// Frames as soon as they are full or 20 ms old.
+    Fast = 1,
+    /// Frames every 250 ms, constant from accept to tail, coarse padding.
+    High = 2,
+}
+
+/// Who shall answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The best provider now; another one when it does not accept.
+    Automatic,
+    /// This one and no other.
+    Pinned(ProviderId),
+}
+
+/// One question.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The edge's number.
+    pub id: AskId,
+    /// Who.
+    pub choice: Choice,
+    /// The model's id; absent takes the provider's first.
+    pub model: Option<String>,
+    /// OpenAI-style chat request as JSON bytes: `{"messages":[...],"temperature":..,"stop":..,"seed":..,"max_tokens":..}`.
+    pub content: Vec<u8>,
+    /// Pace and padding.
+    pub profile: Profile,
+}
+
+/// Everything that can happen to a client.
+#[derive(Debug)]
+pub enum Input {
+    /// The stored rows of `Table::Providers`, once, first.
+    Restored(Vec<Row>),
+    /// The network is usable (first time or again): subscribe and query anew.
+    Connected,
+    /// No service node is connected.
+    Disconnected,
+    /// A message from filter or store.
+    Message {
+        /// Its content topic.
+        content_topic: String,
+        /// Its payload, untrusted.
+        payload: Vec<u8>,
+    },
+    /// The user asks.
+    Ask(Ask),
+    /// The user stops a question.
+    Cancel(AskId),
+    /// No service node took the publication of this question after the edge's retries.
+    PublishFailed(AskId),
+    /// A killed background comes back: what it had mirrored, and how many record bytes and which sequence it has kept.
+    Resume(AskId, Vec<u8>),
+    /// The user trusts a provider whose handle was known under another key.
+    Trust(ProviderId),
+    /// The user forgets all: wipes the provider table.
+    Forget,
+    /// A time that an earlier [`Effect::WakeAt`] named.
+    Tick,
+}
+
+/// What a client asks of its edge.
+#[derive(Debug)]
+pub enum Effect {
+    /// Write these rows before what follows.
+    Persist(Batch),
+    /// Receive this content topic by filter, from the nodes that the route allows.
+    Subscribe {
+        /// The topic.
+        content_topic: String,
+        /// Its shard.
+        shard: u16,
+        /// The provider whose topic it is, none for discovery.
+        provider: Option<ProviderId>,
+    },
+    /// Receive it no longer.
+    Unsubscribe {
+        /// The topic.
+        content_topic: String,
+        /// Its shard.
+        shard: u16,
+    },
+    /// Ask the store for what this topic kept in the last `seconds`; each message comes back as [`Input::Message`].
+    Query {
+        /// The topic.
+        content_topic: String,
+        /// Its shard.
+        shard: u16,
+        /// How far back.
+        seconds: u64,
+    },
+    /// Publish by lightpush, over a node that is not the provider's own if there is one.
+    Publish {
+        /// The question it belongs to.
+        ask: AskId,
+        /// Whom it is for.
+        provider: ProviderId,
+        /// The message.
+        message: Publication,
+        /// Count of earlier tries: the edge takes another node each time.
+        attempt: u8,
+    },
+    /// Keep this in memory that outlives the background but not the browser, under the question's id
+    /// (protocol section 6.5); none erases it.
+    Mirror(AskId, Option<Vec<u8>>),
+    /// Something to show.
+    Event(Event),
+    /// Call [`Input::Tick`] at this time; a newer one replaces it.
+    WakeAt(Millis),
+}
+
+/// How an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// FINAL came: the text is whole. The finish reason and the counts are in [`Event::Usage`].
+    Complete,
+    /// The stream ended without FINAL: the text is a true prefix.
+    Truncated,
+    /// The provider refused or failed.
+    Error {
+        /// Code of protocol section 5.8.
+        code: u16,
+        /// Seconds until a new try may work, 0 for unknown.
+        retry_after: u16,
+    },
+    /// The user stopped it.
+    Cancelled,
+    /// No provider accepted in time.
+    Silent,
+    /// There is nobody to ask: no fresh provider offers it.
+    NoProvider,
+    /// The pinned provider's key is new under a known handle; trust it first.
+    KeyChanged(ProviderId),
+}
+
+/// What happened, for the edge to show or keep. No key is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A provider was seen or something about it changed.
+    Provider(Seen),
+    /// The clock seems wrong: several providers verify except for time. Offset in seconds, ours minus theirs.
+    ClockOff(i64),
+    /// The request was handed to the network for this provider.
+    Sent {
+        /// The question.
+        ask: AskId,
+        /// Whom.
+        provider: ProviderId,
+        /// The model asked for.
+        model: String,
+    },
+    /// The provider accepted.
+    Accepted {
+        /// The question.
+        ask: AskId,
+        /// Who.
+        provider: ProviderId,
+    },
+    /// More text, in order.
+    Text {
+        /// The question.
+        ask: AskId,
+        /// The next piece.
+        text: String,
+    },
+    /// A JSON event (reasoning, tool call), in order.
+    Json {
+        /// The question.
+        ask: AskId,
+        /// The JSON bytes.
+        json: Vec<u8>,
+    },
+    /// Token counts.
+    Usage {
+        /// The question.
+        ask: AskId,
+        /// Prompt tokens.
+        prompt: u64,
+        /// Completion tokens.
+        completion: u64,
+        /// Finish reason, as OpenAI names it.
+        finish: String,
+        /// 0 backend, 1 counted, 2 estimated.
+        source: u8,
+    },
+    /// The receipt that came with the answer: its signed bytes when it verifies.
+    Receipt {
+        /// The question.
+        ask: AskId,
+        /// Wire bytes of a valid receipt, or none when it is wrong.
+        wire: Option<Vec<u8>>,
+    },
+    /// No frame for a while: the stream stalls.
+    Stalled(AskId),
+    /// It ended.
+    Ended {
+        /// The question.
+        ask: AskId,
+        /// How.
+        end: End,
+    },
+}
+
+/// A seen provider, verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its id.
+    pub id: ProviderId,
+    /// The operator's handle.
+    pub handle: String,
+    /// The name to show.
+    pub name: String,
+    /// Its models.
+    pub models: Vec<Model>,
+    /// As announced and still fresh; `Unknown` without a fresh heartbeat or bundle.
+    pub status: Status,
+    /// Its own median response time in ms, as announced.
+    pub response_ms: u32,
+    /// Maximum concurrent requests.
+    pub max_concurrent: u32,
+    /// Waiting requests, as announced.
+    pub queue: u32,
+    /// Time of the last accepted heartbeat.
+    pub heard: Millis,
+    /// libp2p peer ids of the provider's own nodes (protocol section 6.3).
+    pub peer_ids: Vec<String>,
+    /// Bundle and heartbeat are verified and fresh, and it is not offline: a question can be sealed to it now.
+    pub usable: bool,
+    /// The id that was known under this handle before, when the user has not trusted this one.
+    pub key_changed_from: Option<ProviderId>,
+    /// It signed two bundles with one sequence: refused for good.
+    pub equivocated: bool,
+}
+
+/// One offered model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Its id, at most 64 bytes.
+    pub id: String,
+    /// Context length in tokens.
+    pub context: u32,
+    /// Price in base units per 10^6 prompt tokens.
+    pub price_in: u128,
+    /// Price in base units per 10^6 completion tokens.
+    pub price_out: u128,
+    /// Tokens a second, as announced.
+    pub tokens_per_s: u32,
+    /// Preset's name, or empty.
+    pub preset: String,
+    /// Quantisation, or empty.
+    pub quantisation: String,
+    /// Engine, or empty.
+    pub engine: String,
+    /// bit 0 tools, 1 vision, 2 continue, 3 logprobs.
+    pub capabilities: u32,
+    /// SHA-256 of the weights where the engine knows it.
+    pub weights_hash: Option<[u8; 32]>,
+}
+
+/// A provider's state, as the user may rely on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Takes requests now.
+    Online,
+    /// Takes requests, but they wait.
+    Busy,
+    /// Takes none.
+    Offline,
+    /// Not heard of lately.
+    Unknown,
+}
