@@ -67,7 +67,8 @@ pub enum Input {
     Cancel(AskId),
     /// No service node took the publication of this question after the edge's retries.
     PublishFailed(AskId),
-    /// A killed background comes back: what it had mirrored, and how many record bytes and which sequence it has kept.
+    /// A killed background comes back with the newest bytes that [`Effect::Mirror`] gave for this question.
+    /// [`Event::Resumed`] then says up to where the kept text counts.
     Resume(AskId, Vec<u8>),
     /// The user trusts a provider whose handle was known under another key.
     Trust(ProviderId),
@@ -118,8 +119,8 @@ pub enum Effect {
         /// Count of earlier tries: the edge takes another node each time.
         attempt: u8,
     },
-    /// Keep this in memory that outlives the background but not the browser, under the question's id
-    /// (protocol section 6.5); none erases it.
+    /// Keep this in memory that outlives the background but not the browser, under the question's id, in place of what
+    /// was kept before (protocol section 6.5); at most once a second while an answer streams; none erases it.
     Mirror(AskId, Option<Vec<u8>>),
     /// Something to show.
     Event(Event),
@@ -207,6 +208,18 @@ pub enum Event {
         ask: AskId,
         /// Wire bytes of a valid receipt, or none when it is wrong.
         wire: Option<Vec<u8>>,
+    },
+    /// A mirrored question goes on: of the text and the JSON events kept so far only this many count, what follows
+    /// comes again. An edge that has kept less of the text than this has a gap and shows the answer as truncated.
+    Resumed {
+        /// The question.
+        ask: AskId,
+        /// Who answers.
+        provider: ProviderId,
+        /// Bytes of UTF-8 text given before the mirror was taken.
+        text_bytes: u64,
+        /// JSON events given before the mirror was taken.
+        json_events: u64,
     },
     /// No frame for a while: the stream stalls.
     Stalled(AskId),
