@@ -1,1 +1,3 @@
-//! Worker.
+//! The provider's program as a library: what the binary `worker` is made of.
+
+pub mod inference;

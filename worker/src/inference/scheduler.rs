@@ -1,0 +1,376 @@
+//! Runs the core's jobs: a bounded queue and a cap per model, a cap per backend, early refusal, cancel, and exactly one
+//! terminal input per job whatever the backend does. Framing and pace are the core's business.
+
+use super::{Backend, ChatRequest, Failure, Health, TOKEN_BUFFER, Token, code};
+use futures::FutureExt;
+use privacyai::effect::Millis;
+use privacyai::provider::{Input, Job, SessionId};
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Inputs on their way to the serve loop, of all jobs together: a few per live job. Full, it stops the jobs, not the loop.
+const EVENT_BUFFER: usize = 256;
+/// A job that would wait longer than this for its first token is refused at once, so that its client can go elsewhere.
+const MAX_WAIT: Duration = Duration::from_secs(15);
+/// A backend that does not come back after a cancel is dropped then.
+const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// Between two looks at a backend that is up; one that is down is looked at every 15 s.
+const PROBE_UP: Duration = Duration::from_secs(10);
+/// See [`PROBE_UP`].
+const PROBE_DOWN: Duration = Duration::from_secs(15);
+/// So many probes fail before a backend counts as down.
+const PROBES_UNTIL_DOWN: u8 = 3;
+
+/// A model that this worker offers, and who runs it.
+#[derive(Clone)]
+pub struct Model {
+    /// As announced.
+    pub id: String,
+    /// In order of preference; at least one.
+    pub routes: Vec<Route>,
+    /// Put before every conversation (a preset's system prompt).
+    pub system: Option<String>,
+    /// Used where the client does not say.
+    pub temperature: Option<f64>,
+    /// Used where the client does not say.
+    pub top_p: Option<f64>,
+    /// Jobs that run at once.
+    pub concurrency: u32,
+    /// Jobs that may wait.
+    pub queue: u32,
+    /// Most tokens of one answer; also what a client gets that does not say.
+    pub max_output_tokens: u32,
+}
+
+/// One backend of a model.
+#[derive(Clone)]
+pub struct Route {
+    /// The backend.
+    pub backend: Arc<dyn Backend>,
+    /// Its own id of the model.
+    pub upstream_id: String,
+    /// Jobs that run at once on this backend, of all models together.
+    pub slots: Arc<Semaphore>,
+}
+
+/// Runs jobs. Cheap to clone; none of its functions waits.
+#[derive(Clone)]
+pub struct Scheduler {
+    lanes: Arc<HashMap<String, Arc<Lane>>>,
+    live: Arc<Mutex<HashMap<SessionId, CancellationToken>>>,
+    events: mpsc::Sender<Input>,
+    available: watch::Receiver<Vec<String>>,
+}
+
+/// One model's queue.
+struct Lane {
+    model: Model,
+    slots: Arc<Semaphore>,
+    load: Mutex<Load>,
+    up: watch::Receiver<Vec<bool>>,
+}
+
+#[derive(Default)]
+struct Load {
+    live: u32,
+    /// Smoothed time that a job holds its slot; none before the first one ended.
+    mean: Option<Duration>,
+}
+
+impl Scheduler {
+    /// Starts the scheduler and the probes of its backends. The receiver gives [`Input::Text`], [`Input::Json`],
+    /// [`Input::Usage`], then one of [`Input::Finished`] and [`Input::Failed`] per job. Needs a tokio runtime.
+    pub fn start(models: Vec<Model>) -> (Self, mpsc::Receiver<Input>) {
+        let (events, received) = mpsc::channel(EVENT_BUFFER);
+        let (publish, available) = watch::channel(models.iter().map(|m| m.id.clone()).collect());
+        let publish = Arc::new(publish);
+        let mut lanes = HashMap::new();
+        for model in models {
+            let (up, seen) = watch::channel(vec![true; model.routes.len()]);
+            let id = model.id.clone();
+            tokio::spawn(probe(id.clone(), model.routes.clone(), up, publish.clone()));
+            let slots = Arc::new(Semaphore::new(model.concurrency.max(1) as usize));
+            lanes.insert(id, Arc::new(Lane { model, slots, load: Mutex::default(), up: seen }));
+        }
+        (Self { lanes: Arc::new(lanes), live: Arc::default(), events, available }, received)
+    }
+
+    /// The ids of the models with a backend that is up; changes when one goes down or comes back.
+    pub fn available(&self) -> watch::Receiver<Vec<String>> {
+        self.available.clone()
+    }
+
+    /// Jobs that have not ended.
+    pub fn live(&self) -> usize {
+        lock(&self.live).len()
+    }
+
+    /// Starts or queues a job. It ends with exactly one terminal input on the receiver of [`Scheduler::start`]. A job
+    /// still queued at its deadline is refused unstarted; a running one is the core's to cancel.
+    pub fn submit(&self, job: Job, now: Millis) {
+        let cancel = CancellationToken::new();
+        if lock(&self.live).insert(job.session, cancel.clone()).is_some() {
+            tracing::error!("a session was submitted twice");
+        }
+        let this = self.clone();
+        let expires = Instant::now() + Duration::from_millis(job.deadline.0.saturating_sub(now.0));
+        tokio::spawn(async move {
+            let session = job.session;
+            let end = AssertUnwindSafe(this.run(job, expires, &cancel)).catch_unwind().await;
+            lock(&this.live).remove(&session);
+            let end = end.unwrap_or_else(|_| {
+                tracing::error!("a backend panicked");
+                Err(Failure::new(code::INTERNAL))
+            });
+            this.emit(match end {
+                Ok(reason) => Input::Finished(session, reason),
+                Err(failure) => Input::Failed(session, failure.code, failure.retry_after),
+            })
+            .await;
+        });
+    }
+
+    /// Stops a job; it still ends with its terminal input. Unknown sessions are ignored: the job may just have ended.
+    pub fn cancel(&self, session: SessionId) {
+        if let Some(cancel) = lock(&self.live).get(&session) {
+            cancel.cancel();
+        }
+    }
+
+    /// Stops all jobs.
+    pub fn cancel_all(&self) {
+        lock(&self.live).values().for_each(CancellationToken::cancel);
+    }
+
+    /// The serve loop holds the receiver as long as it lives; without it there is nobody to tell.
+    async fn emit(&self, input: Input) {
+        let _ = self.events.send(input).await;
+    }
+
+    async fn run(&self, job: Job, expires: Instant, cancel: &CancellationToken) -> Result<String, Failure> {
+        let lane = self.lanes.get(&job.model).ok_or(Failure::new(code::MODEL_UNAVAILABLE))?.clone();
+        let mut request = ChatRequest::parse(&job.content)?;
+        drop(job.content);
+        let model = &lane.model;
+        if let Some(system) = &model.system {
+            request.prepend_system(system);
+        }
+        request.temperature = request.temperature.or(model.temperature);
+        request.top_p = request.top_p.or(model.top_p);
+        request.max_tokens =
+            Some(request.max_tokens.unwrap_or(model.max_output_tokens).min(model.max_output_tokens).max(1));
+
+        let _place = Place::take(&lane)?;
+        let slot = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(Failure::new(code::CANCELLED)),
+            slot = lane.slots.clone().acquire_owned() => slot.map_err(|_| Failure::new(code::INTERNAL))?,
+            () = tokio::time::sleep_until(expires) => return Err(lane.overloaded()),
+        };
+        let started = Instant::now();
+        let end = self.run_on_routes(&lane, job.session, request, expires, cancel).await;
+        drop(slot);
+        lane.learn(started.elapsed());
+        end
+    }
+
+    /// Tries the model's routes, the best first, until one begins to answer.
+    async fn run_on_routes(
+        &self,
+        lane: &Lane,
+        session: SessionId,
+        request: ChatRequest,
+        expires: Instant,
+        cancel: &CancellationToken,
+    ) -> Result<String, Failure> {
+        let order = lane.route_order();
+        let mut tries = 0;
+        for index in order.iter().cycle() {
+            let Some(route) = lane.model.routes.get(*index) else { break };
+            let slot = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(Failure::new(code::CANCELLED)),
+                slot = route.slots.clone().acquire_owned() => slot.map_err(|_| Failure::new(code::INTERNAL))?,
+                () = tokio::time::sleep_until(expires) => return Err(lane.overloaded()),
+            };
+            let mut request = request.clone();
+            request.model.clone_from(&route.upstream_id);
+            let (end, began) = self.run_on(route, slot, session, request, cancel).await;
+            let Err(failure) = end else { return end };
+            let pause = match (failure.code, failure.retry_after) {
+                _ if began || cancel.is_cancelled() || tries >= MAX_RETRIES => return Err(failure),
+                (code::MODEL_UNAVAILABLE, _) => RETRY_PAUSE,
+                (code::OVERLOADED, _) if order.len() > 1 => RETRY_PAUSE,
+                (code::OVERLOADED, seconds) if seconds <= MAX_RETRY_AFTER => {
+                    Duration::from_secs(u64::from(seconds.max(1)))
+                }
+                _ => return Err(failure),
+            };
+            tries += 1;
+            tokio::select! {
+                () = cancel.cancelled() => return Err(Failure::new(code::CANCELLED)),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        Err(Failure::new(code::MODEL_UNAVAILABLE))
+    }
+
+    /// Runs a request on one backend; says also whether any part of an answer came.
+    async fn run_on(
+        &self,
+        route: &Route,
+        slot: OwnedSemaphorePermit,
+        session: SessionId,
+        request: ChatRequest,
+        cancel: &CancellationToken,
+    ) -> (Result<String, Failure>, bool) {
+        let (out, mut tokens) = mpsc::channel(TOKEN_BUFFER);
+        let infer = AssertUnwindSafe(route.backend.infer(request, out, cancel.clone())).catch_unwind();
+        let bounded = async {
+            tokio::select! {
+                end = infer => end.unwrap_or(Err(Failure::new(code::INTERNAL))),
+                () = async { cancel.cancelled().await; tokio::time::sleep(CANCEL_GRACE).await } => {
+                    Err(Failure::new(code::CANCELLED))
+                }
+            }
+        };
+        let forward = async {
+            let mut began = false;
+            while let Some(token) = tokens.recv().await {
+                began = true;
+                self.emit(match token {
+                    Token::Text(text) => Input::Text(session, text),
+                    Token::Json(json) => Input::Json(session, json),
+                    Token::Usage(usage) => Input::Usage {
+                        session,
+                        prompt: usage.prompt,
+                        completion: usage.completion,
+                        source: usage.source as u8,
+                    },
+                })
+                .await;
+            }
+            began
+        };
+        let (end, began) = tokio::join!(bounded, forward);
+        let linger = route.backend.lingers();
+        if cancel.is_cancelled() && !linger.is_zero() {
+            tokio::spawn(async move {
+                tokio::time::sleep(linger).await;
+                drop(slot);
+            });
+        }
+        (end, began)
+    }
+}
+
+/// Retries of a job that has not begun to answer.
+const MAX_RETRIES: u32 = 2;
+/// Before the next try where the backend names no time.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// A longer `Retry-After`, in seconds, goes to the client instead of being waited for.
+const MAX_RETRY_AFTER: u16 = 10;
+
+/// A job's place in its lane, given back when dropped.
+struct Place<'a>(&'a Lane);
+
+impl<'a> Place<'a> {
+    fn take(lane: &'a Lane) -> Result<Self, Failure> {
+        let wait = lane.expected_wait();
+        let mut load = lock(&lane.load);
+        if load.live >= lane.model.concurrency.max(1).saturating_add(lane.model.queue) || wait > MAX_WAIT {
+            drop(load);
+            return Err(lane.overloaded());
+        }
+        load.live += 1;
+        drop(load);
+        Ok(Self(lane))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut load = lock(&self.0.load);
+        load.live = load.live.saturating_sub(1);
+    }
+}
+
+impl Lane {
+    /// How long a new job would wait for a slot, from the jobs ahead and the measured time of a job.
+    fn expected_wait(&self) -> Duration {
+        let load = lock(&self.load);
+        let concurrency = self.model.concurrency.max(1);
+        match load.mean {
+            Some(mean) if load.live >= concurrency => mean.saturating_mul(load.live - concurrency + 1) / concurrency,
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn overloaded(&self) -> Failure {
+        let seconds = self.expected_wait().as_secs().saturating_add(1).min(60);
+        Failure { code: code::OVERLOADED, retry_after: u16::try_from(seconds).unwrap_or(60) }
+    }
+
+    fn learn(&self, took: Duration) {
+        let mut load = lock(&self.load);
+        load.mean = Some(load.mean.map_or(took, |mean| (mean.saturating_mul(7) + took) / 8));
+    }
+
+    /// Routes that are up before those that are down, then those with more free slots, then the operator's order.
+    fn route_order(&self) -> Vec<usize> {
+        let up = self.up.borrow().clone();
+        let mut order: Vec<usize> = (0..self.model.routes.len()).collect();
+        order.sort_by_key(|index| {
+            let free = self.model.routes.get(*index).map_or(0, |route| route.slots.available_permits());
+            (!up.get(*index).copied().unwrap_or(false), std::cmp::Reverse(free))
+        });
+        order
+    }
+}
+
+/// Looks at a model's backends for as long as its lane lives, and keeps the list of available models true.
+async fn probe(
+    id: String,
+    routes: Vec<Route>,
+    up: watch::Sender<Vec<bool>>,
+    available: Arc<watch::Sender<Vec<String>>>,
+) {
+    let mut failed = vec![0_u8; routes.len()];
+    loop {
+        for (route, failed) in routes.iter().zip(&mut failed) {
+            let serves = match route.backend.models().await {
+                Ok(models) => models.is_empty() || models.contains(&route.upstream_id),
+                Err(_) => route.backend.health().await == Health::Up,
+            };
+            *failed = if serves { 0 } else { failed.saturating_add(1) };
+        }
+        let now: Vec<bool> = failed.iter().map(|failed| *failed < PROBES_UNTIL_DOWN).collect();
+        let any = now.iter().any(|up| *up);
+        if up.send(now).is_err() {
+            return;
+        }
+        available.send_if_modified(|models| {
+            let listed = models.iter().position(|model| *model == id);
+            match (listed, any) {
+                (Some(at), false) => drop(models.remove(at)),
+                (None, true) => models.push(id.clone()),
+                _ => return false,
+            }
+            true
+        });
+        tokio::select! {
+            () = tokio::time::sleep(if any { PROBE_UP } else { PROBE_DOWN }) => {}
+            () = up.closed() => return,
+        }
+    }
+}
+
+/// A panicking holder leaves these maps whole, so a poisoned lock is taken as it is.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
