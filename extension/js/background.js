@@ -1,5 +1,5 @@
-// The service worker (Chromium) or event page (Firefox). It holds no key and no text: it keeps the background's host
-// alive and, in Chromium, lends it `chrome.storage.session`, which an offscreen document does not have.
+// The service worker (Chromium) or event page (Firefox). It holds no text and no lasting key: it keeps the background's
+// host alive and, in Chromium, lends it `chrome.storage.session`, which an offscreen document does not have.
 
 const HEARTBEAT_MS = 20_000; // Firefox ends an event page after 30 s without an API call.
 const ALARM_MINUTES = 0.5; // Chromium's shortest; a provider lingers 60 s (protocol section 5.6).
@@ -43,20 +43,18 @@ chrome.alarms.create("ensure", { periodInMinutes: ALARM_MINUTES });
 chrome.alarms.onAlarm.addListener(() => ensure());
 
 chrome.runtime.onMessage.addListener((message, sender, reply) => {
-  if (sender.id !== chrome.runtime.id) return false;
+  if (sender.id !== chrome.runtime.id || message?.to !== "bg") return false;
   const answer = (work) => {
     work.then((value) => reply({ value }), (error) => reply({ error: String(error) }));
     return true;
   };
-  switch (message?.to_worker) {
+  switch (message.kind) {
     case "ensure":
       return answer(ensure().then(() => true));
     case "mirror":
-      return answer(
-        message.value === null
-          ? chrome.storage.session.remove(message.key)
-          : chrome.storage.session.set({ [message.key]: message.value }),
-      );
+      return answer(chrome.storage.session.set({ [message.key]: message.value }));
+    case "unmirror":
+      return answer(chrome.storage.session.remove(message.key));
     case "mirrored":
       return answer(chrome.storage.session.get(null));
     default:

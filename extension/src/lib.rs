@@ -1,1 +1,4 @@
-//! Extension.
+//! The user's side of the marketplace: one wasm for panel and background.
+
+pub mod platform;
+pub mod port;
