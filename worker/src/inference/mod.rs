@@ -1,6 +1,11 @@
 //! Language models behind one trait: an OpenAI-compatible server or the embedded engine, and the [`Scheduler`] that
 //! runs the core's jobs on them. Nothing here knows of topics, envelopes or money, and no text of a user is logged.
 
+#[cfg(feature = "embedded")]
+pub mod catalogue;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+pub mod preset;
 mod request;
 mod scheduler;
 

@@ -1,0 +1,54 @@
+//! The real model, where `worker model pull smollm2` has put it in the cache; a machine without it says so and passes.
+#![cfg(feature = "embedded")]
+
+use privacyai_worker::inference::catalogue::{Entry, cache_folder, installed};
+use privacyai_worker::inference::embedded::{Embedded, Quant, Settings};
+use privacyai_worker::inference::preset::Preset;
+use privacyai_worker::inference::{Backend, ChatRequest, Source, Token, Usage};
+use tokio_util::sync::CancellationToken;
+
+fn load(preset: &str) -> Option<(Embedded, Preset)> {
+    let entry = Entry::find("smollm2").expect("in the catalogue");
+    let found = cache_folder().and_then(|cache| installed(entry, &cache, Quant::F16));
+    let path = match found {
+        Ok(path) => path,
+        Err(error) => {
+            eprintln!("SKIPPED: {error}");
+            return None;
+        }
+    };
+    let preset = Preset::parse(preset).expect("a preset");
+    let settings = Settings { path, context: 2_048, system: Some(preset.system.to_owned()) };
+    Some((Embedded::load(&settings).expect("the model loads"), preset))
+}
+
+async fn ask(backend: &Embedded, preset: Preset, json: &str) -> (String, Usage, Result<String, u16>) {
+    let mut request = ChatRequest::parse(json.as_bytes()).expect("a request");
+    request.prepend_system(preset.system);
+    let (out, mut tokens) = tokio::sync::mpsc::channel(8);
+    let infer = backend.infer(request, out, CancellationToken::new());
+    let collect = async {
+        let (mut text, mut usage) = (String::new(), Usage::default());
+        while let Some(token) = tokens.recv().await {
+            match token {
+                Token::Text(piece) => text.push_str(&piece),
+                Token::Usage(counted) => usage = counted,
+                Token::Json(_) => panic!("an embedded model sends no JSON"),
+            }
+        }
+        (text, usage)
+    };
+    let (end, (text, usage)) = tokio::join!(infer, collect);
+    (text, usage, end.map_err(|failure| failure.code))
+}
+
+#[tokio::test]
+async fn greedy_answers_are_golden() {
+    let Some((backend, preset)) = load("assistant") else { return };
+    let question = r#"{"messages":[{"role":"user","content":"What is the capital of France?"}],"temperature":0}"#;
+    let (text, usage, end) = ask(&backend, preset, question).await;
+    assert_eq!(text, "The capital of France is Paris.");
+    assert_eq!(end.as_deref(), Ok("stop"));
+    assert_eq!(usage.source, Source::Backend);
+    eprintln!("usage {usage:?}");
+}
