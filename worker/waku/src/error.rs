@@ -43,35 +43,20 @@ impl Error {
         &self.kind
     }
 
-    pub(crate) fn with_source(
-        kind: ErrorKind,
-        source: impl Into<Box<dyn error::Error + Send + Sync>>,
-    ) -> Self {
-        Self {
-            kind,
-            source: Some(source.into()),
-        }
+    pub(crate) fn with_source(kind: ErrorKind, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
+        Self { kind, source: Some(source.into()) }
     }
 
     /// Names the port when it is taken, whatever layer of the transport says so.
-    pub(crate) fn listening(
-        port: u16,
-        source: impl Into<Box<dyn error::Error + Send + Sync>>,
-    ) -> Self {
+    pub(crate) fn listening(port: u16, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         let source = source.into();
         let mut cause: Option<&(dyn error::Error + 'static)> = Some(&*source);
         let mut busy = false;
         while let Some(error) = cause {
-            busy |= error
-                .downcast_ref::<io::Error>()
-                .is_some_and(|io| io.kind() == io::ErrorKind::AddrInUse);
+            busy |= error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::AddrInUse);
             cause = error.source();
         }
-        let kind = if busy {
-            ErrorKind::PortInUse(port)
-        } else {
-            ErrorKind::Listen
-        };
+        let kind = if busy { ErrorKind::PortInUse(port) } else { ErrorKind::Listen };
         Self::with_source(kind, source)
     }
 }
@@ -118,8 +103,6 @@ impl fmt::Display for Error {
 
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn error::Error + 'static))
+        self.source.as_deref().map(|source| source as &(dyn error::Error + 'static))
     }
 }

@@ -11,7 +11,6 @@ mod sharding;
 
 pub use error::{Error, ErrorKind};
 pub use message::{
-    MAX_CLOCK_SKEW, MAX_CONTENT_TOPIC_BYTES, MAX_MESSAGE_BYTES, MAX_META_BYTES, MessageHash,
-    WakuMessage,
+    MAX_CLOCK_SKEW, MAX_CONTENT_TOPIC_BYTES, MAX_MESSAGE_BYTES, MAX_META_BYTES, MessageHash, WakuMessage,
 };
 pub use node::{Messages, Node, NodeConfig, PeerInfo};

@@ -108,8 +108,7 @@ impl WakuMessage {
     /// Whether its timestamp is near enough to `now_ns`.
     pub(crate) fn is_timely(&self, now_ns: i64) -> bool {
         let skew = i64::try_from(MAX_CLOCK_SKEW.as_nanos()).unwrap_or(i64::MAX);
-        self.timestamp_ns
-            .is_some_and(|timestamp| timestamp.saturating_sub(now_ns).saturating_abs() <= skew)
+        self.timestamp_ns.is_some_and(|timestamp| timestamp.saturating_sub(now_ns).saturating_abs() <= skew)
     }
 }
 

@@ -96,10 +96,7 @@ impl Node {
 
     /// Every message of a content topic from now on, own publications included.
     pub fn subscribe(&self, _shard: u16, _content_topic: String) -> Messages {
-        Messages {
-            receiver: broadcast::channel(1).1,
-            missed: 0,
-        }
+        Messages { receiver: broadcast::channel(1).1, missed: 0 }
     }
 
     /// Dials a peer and keeps dialling it whenever the connection is lost.

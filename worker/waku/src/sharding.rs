@@ -49,11 +49,7 @@ mod tests {
     #[test]
     fn only_topics_of_the_network_are_shards() {
         let sharding = Sharding::new(66, NonZeroU16::new(8).unwrap());
-        assert_eq!(
-            sharding.parse(&sharding.pubsub_topic(0)),
-            Some(0),
-            "first shard"
-        );
+        assert_eq!(sharding.parse(&sharding.pubsub_topic(0)), Some(0), "first shard");
         assert_eq!(sharding.parse("/waku/2/rs/66/7"), Some(7), "last shard");
         for other in [
             "/waku/2/rs/66/8",
