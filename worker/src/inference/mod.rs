@@ -5,7 +5,6 @@
 pub mod catalogue;
 #[cfg(feature = "embedded")]
 pub mod embedded;
-pub mod openai;
 pub mod preset;
 mod request;
 mod scheduler;

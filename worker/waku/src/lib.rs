@@ -3,13 +3,36 @@
 //!
 //! It knows topics and bytes: nothing of what they mean. No RLN, no peer exchange, no discovery.
 
-mod error;
-mod message;
 mod node;
+
+mod network;
+
+mod behaviour;
+mod limits;
+mod redial;
+mod streams;
+
+mod service;
+
+mod frame;
 mod proto;
+
+mod delivery;
+mod filter;
+mod lightpush;
+mod metadata;
+mod relay;
+mod store;
+
+mod archive;
+mod message;
 mod sharding;
 
+mod error;
+
+pub use archive::Retention;
 pub use error::{Error, ErrorKind};
+pub use limits::Limits;
 pub use message::{
     MAX_CLOCK_SKEW, MAX_CONTENT_TOPIC_BYTES, MAX_MESSAGE_BYTES, MAX_META_BYTES, MessageHash, WakuMessage,
 };
