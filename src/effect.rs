@@ -1,7 +1,9 @@
 //! What both machines ask of their edge. An edge carries these out in the order given: a [`Batch`] is on disk before
 //! the publication that follows it leaves.
 
+use crate::topic::Topic;
 use alloc::{string::String, vec::Vec};
+use rand_core::CryptoRng;
 
 /// Wall clock in milliseconds since the Unix epoch, given by the edge with every input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +21,19 @@ pub struct Publication {
 }
 
 impl Publication {
+    /// A sealed or signed payload for a topic. Announcements are kept by stores, all else is ephemeral.
+    pub(crate) fn new(topic: Topic, payload: Vec<u8>, now: Millis, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        // Uniform nanoseconds hide the clock's own offset; the modulo's bias is below 2^-34.
+        let nanos = rng.next_u64() % 1_000_000_000;
+        Self {
+            content_topic: topic.content_topic(),
+            shard: topic.shard(),
+            payload,
+            timestamp_ns: (now.0 / 1_000).saturating_mul(1_000_000_000).saturating_add(nanos),
+            ephemeral: topic != Topic::Discovery,
+        }
+    }
+
     /// The Waku content topic.
     pub fn content_topic(&self) -> &str {
         &self.content_topic

@@ -1,25 +1,22 @@
 //! The user's machine: inputs in, effects out (protocol section 5.5). It knows every seen provider and every question
 //! under way; it never waits and never reads a clock.
 
-use crate::effect::{Batch, Millis, Publication, Row};
-use crate::identity::ProviderId;
+pub use crate::{
+    announcement::{
+        heartbeat::{Model, Status},
+        registry::Seen,
+    },
+    message::Profile,
+};
+use crate::{
+    effect::{Batch, Millis, Publication, Row},
+    identity::ProviderId,
+};
 use alloc::{string::String, vec::Vec};
 
 /// The edge's own number for one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AskId(pub u64);
-
-/// How an answer's frames are paced and padded (decision 1 of the design).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Profile {
-    /// Frames every 100 ms.
-    #[default]
-    Balanced = 0,
-    /// Frames as soon as they are full or 20 ms old.
-    Fast = 1,
-    /// Frames every 250 ms, constant from accept to tail, coarse padding.
-    High = 2,
-}
 
 /// Who shall answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,73 +227,4 @@ pub enum Event {
         /// How.
         end: End,
     },
-}
-
-/// A seen provider, verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// Its id.
-    pub id: ProviderId,
-    /// The operator's handle.
-    pub handle: String,
-    /// The name to show.
-    pub name: String,
-    /// Its models.
-    pub models: Vec<Model>,
-    /// As announced and still fresh; `Unknown` without a fresh heartbeat or bundle.
-    pub status: Status,
-    /// Its own median response time in ms, as announced.
-    pub response_ms: u32,
-    /// Maximum concurrent requests.
-    pub max_concurrent: u32,
-    /// Waiting requests, as announced.
-    pub queue: u32,
-    /// Time of the last accepted heartbeat.
-    pub heard: Millis,
-    /// libp2p peer ids of the provider's own nodes (protocol section 6.3).
-    pub peer_ids: Vec<String>,
-    /// Bundle and heartbeat are verified and fresh, and it is not offline: a question can be sealed to it now.
-    pub usable: bool,
-    /// The id that was known under this handle before, when the user has not trusted this one.
-    pub key_changed_from: Option<ProviderId>,
-    /// It signed two bundles with one sequence: refused for good.
-    pub equivocated: bool,
-}
-
-/// One offered model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Model {
-    /// Its id, at most 64 bytes.
-    pub id: String,
-    /// Context length in tokens.
-    pub context: u32,
-    /// Price in base units per 10^6 prompt tokens.
-    pub price_in: u128,
-    /// Price in base units per 10^6 completion tokens.
-    pub price_out: u128,
-    /// Tokens a second, as announced.
-    pub tokens_per_s: u32,
-    /// Preset's name, or empty.
-    pub preset: String,
-    /// Quantisation, or empty.
-    pub quantisation: String,
-    /// Engine, or empty.
-    pub engine: String,
-    /// bit 0 tools, 1 vision, 2 continue, 3 logprobs.
-    pub capabilities: u32,
-    /// SHA-256 of the weights where the engine knows it.
-    pub weights_hash: Option<[u8; 32]>,
-}
-
-/// A provider's state, as the user may rely on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// Takes requests now.
-    Online,
-    /// Takes requests, but they wait.
-    Busy,
-    /// Takes none.
-    Offline,
-    /// Not heard of lately.
-    Unknown,
 }

@@ -1,7 +1,7 @@
 //! The worker's machine: inputs in, effects out (protocol section 5.6). It announces, opens, admits, frames and
 //! repairs; it never waits and never reads a clock.
 
-use crate::client::Model;
+use crate::announcement::heartbeat::Model;
 use crate::effect::{Batch, Millis, Publication, Row};
 use alloc::{string::String, vec::Vec};
 

@@ -1,2 +1,65 @@
-//! Tasks.
-fn main() {}
+//! Every task that a person runs. `cargo xtask --help` lists them.
+
+mod build;
+mod demo;
+mod npm;
+mod process;
+mod setup;
+mod test;
+
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What failed and what to do about it, as one text for a person.
+type Failure = String;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, shows, tests and measures the PrivacyAI Marketplace.", version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Starts a local market of two providers and asks them through the real extension in a real browser.
+    Demo(demo::Options),
+    /// Packs the extension into dist/ and says how to load it.
+    Build(build::Options),
+    /// Runs all tests but the long ones; --deep runs them too.
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    if let Err(failure) = process::end_children_with_me() {
+        eprintln!("warning: {failure}");
+    }
+    let done = match Arguments::parse().task {
+        Task::Demo(options) => demo::run(&options),
+        Task::Build(options) => build::run(&options),
+        Task::Test(options) => test::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root folder.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Says on stderr what is going on, with the seconds since the task began.
+fn say(text: &str) {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    let began = BEGAN.get_or_init(Instant::now);
+    eprintln!("[{:>5.1} s] {text}", began.elapsed().as_secs_f32());
+}

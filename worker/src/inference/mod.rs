@@ -5,6 +5,7 @@
 pub mod catalogue;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod openai;
 pub mod preset;
 mod request;
 mod scheduler;

@@ -93,7 +93,7 @@ mod tests {
         check(&["END"], &["one E", "ND two"], "one ", true);
         check(&["END"], &["one E", "Nd"], "one ENd", false);
         check(&["END"], &["E", "E", "N", "D"], "E", true);
-        check(&["b", "abc"], &["xa", "bc"], "xa", true);
+        check(&["b", "abc"], &["xa", "bc"], "x", true);
         check(&["é!"], &["caf", "é", "!"], "caf", true);
         check(&["\n\n"], &["a\n", "b\n", "\nc"], "a\nb", true);
         check(&[""], &["a"], "a", false);

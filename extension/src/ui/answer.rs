@@ -1,0 +1,250 @@
+//! One answer: who gives it, its text as it grows, how it ended, and what can be done with it.
+
+use std::rc::Rc;
+
+use gloo::timers::callback::Interval;
+use sycamore::prelude::*;
+
+use super::blocks::{Block, Blocks};
+use super::state::{App, Page, Row, is_running};
+use super::{app, clipboard, format, glyph, icon, markdown, notice, status};
+use crate::port::{Command, MessageView};
+
+/// A wait shorter than this is not worth a line, in ms.
+const SAY_WAITING_AFTER_MS: f64 = 400.0;
+
+/// Draws an answer.
+pub fn answer(app: App, row: Row) -> View {
+    let view = row.view;
+    let text = row.text;
+    let id = row.id.to_string();
+    let phase = create_selector(move || view.with(|view| view.phase.clone()));
+    let running = create_selector(move || phase.with(|phase| is_running(phase)));
+    let hidden_text = create_selector(move || running.get() && app.settings.with(|settings| settings.whole_answers));
+    let (head, body, notice) = (head(app, view), body(text, running), notice::notice(app, row, phase));
+    view! {
+        article(
+            class="message flex flex-col", data-testid="answer", data-message-id=id, data-phase=phase.get_clone(),
+            data-provider=view.with(|view| view.provider.clone()),
+            data-code=view.with(|view| view.code.map(|code| code.to_string())),
+            aria-busy=if running.get() { "true" } else { "false" },
+            aria-label=view.with(|view| format!("Answer by {}", view.provider_name.as_deref().unwrap_or("a provider")))
+        ) {
+            (head)
+            (move || if phase.with(|phase| phase == "waiting") { waiting(view) } else { View::new() })
+            div(class="prose mt-2", data-testid="answer-text", aria-hidden=running.get().then_some("true"), hidden=hidden_text.get()) {
+                (body)
+            }
+            (move || if running.get() { progress(view, text, hidden_text) } else { View::new() })
+            (move || if phase.with(|phase| matches!(phase.as_str(), "complete" | "stopped")) { cost(app, view) } else { View::new() })
+            (notice)
+            (move || if running.get() { View::new() } else { actions(app, view, text) })
+        }
+    }
+}
+
+fn head(app: App, view: Signal<MessageView>) -> View {
+    let who = create_selector(move || {
+        view.with(|view| (view.provider.clone(), view.provider_name.clone(), view.model.clone()))
+    });
+    let first = create_selector(move || view.with(|view| if is_running(&view.phase) { view.first_ms } else { None }));
+    let bits = create_selector(move || {
+        who.with(|(id, ..)| id.as_deref().and_then(|id| app.provider(id)).map(|provider| provider.glyph))
+    });
+    view! {
+        div(class="flex min-h-6 items-center gap-2") {
+            (bits.get().map_or_else(|| view! { span(class="skeleton size-6 flex-none") {} }, |bits| glyph::glyph(bits, 15)))
+            span(class="truncate text-ctl font-semibold") {
+                (who.with(|(_, name, _)| name.clone()).unwrap_or_else(|| "Choosing a provider".into()))
+            }
+            span(class="min-w-0 flex-1 truncate text-sec text-ink3") { (who.with(|(.., model)| model.clone()).unwrap_or_default()) }
+            span(class="flex-none text-sec text-ink3") {
+                (first.get().map(|ms| format!("first word in {}", format::seconds(ms.into()))).unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// The blocks: finished ones stay as they are, only the last is drawn again.
+fn body(text: Signal<String>, running: ReadSignal<bool>) -> View {
+    let finished = create_signal(Vec::<Block>::new());
+    let last = create_signal(Rc::<str>::from(""));
+    let mut blocks = Blocks::default();
+    create_effect(move || {
+        let (source, more) = text.with(|text| blocks.grow(text));
+        batch(|| {
+            if more || finished.with_untracked(Vec::len) != blocks.finished.len() {
+                finished.set(blocks.finished.clone());
+            }
+            if last.with_untracked(|now| *now != source) {
+                last.set(source);
+            }
+        });
+    });
+    view! {
+        Keyed(
+            list=finished, key=|block| block.start,
+            view=|block| {
+                let inner = markdown::markdown(&block.source);
+                view! { div(class="block") { (inner) } }
+            }
+        )
+        div(class=if running.get() { "block caret" } else { "block" }) { (last.with(|source| markdown::markdown(source))) }
+    }
+}
+
+/// "Waiting, 1.2 s": counts while nobody has said a word.
+fn waiting(view: Signal<MessageView>) -> View {
+    let (asked, accepted) = view.with_untracked(|view| (view.asked_ms as f64, view.accept_ms));
+    let waited = create_signal(js_sys::Date::now() - asked);
+    let tick = Interval::new(100, move || waited.set(js_sys::Date::now() - asked));
+    on_cleanup(move || drop(tick));
+    let word = if accepted.is_some() { "Accepted, waiting for the first word" } else { "Waiting" };
+    view! {
+        p(class="mt-2 min-h-5 text-ctl text-ink3", data-testid="answer-waiting") {
+            (if waited.get() >= SAY_WAITING_AFTER_MS {
+                format!("{word}, {:.1} s", waited.get() / 1000.0)
+            } else {
+                String::new()
+            })
+        }
+    }
+}
+
+/// What runs below growing text.
+fn progress(view: Signal<MessageView>, text: Signal<String>, hidden: ReadSignal<bool>) -> View {
+    let line = move || {
+        let (tokens, first) = view.with(|view| (view.tokens, view.first_ms));
+        let words = text.with(|text| format::words(text));
+        if first.is_none() && words == 0 {
+            return String::new();
+        }
+        let count = match tokens {
+            Some((_, out)) if out > 0 => format::plural(out, "token", "tokens"),
+            _ => format::plural(words, "word", "words"),
+        };
+        if hidden.get() { format!("Writing · {count} · free") } else { format!("{count} · free") }
+    };
+    view! { p(class="mt-2 min-h-4 text-sec text-ink3", aria-hidden="true") { (line()) } }
+}
+
+/// "0.62 s to first word · 81 tok/s · 264 tokens · free", which opens the details.
+fn cost(app: App, view: Signal<MessageView>) -> View {
+    let (line, id, bad) = view.with(|view| (cost_line(view), view.id.clone(), view.receipt.as_deref() == Some("bad")));
+    let mark = if bad { status::Shape::Blocked } else { status::Shape::Online };
+    let (mark, arrow) = (status::shape(mark), icon::icon(icon::RIGHT, 13));
+    view! {
+        button(
+            r#type="button", data-testid="answer-cost", title="Details (Alt+D)",
+            class="mt-2 inline-flex min-h-6 w-fit items-center gap-2 rounded-ctl text-start text-sec text-ink2 hover:text-ink",
+            on:click=move |_| app.go(Page::Details(id.clone()))
+        ) {
+            (mark)
+            span { (line) }
+            (arrow)
+        }
+    }
+}
+
+/// The cost line's words; what is not known is left out.
+pub fn cost_line(view: &MessageView) -> String {
+    let mut parts = Vec::new();
+    if view.phase == "stopped" {
+        parts.push("Stopped".to_owned());
+    }
+    if let Some(first) = view.first_ms {
+        parts.push(format!("{} to first word", format::seconds(first.into())));
+    }
+    if let Some((_, out)) = view.tokens {
+        let span = view.total_ms.zip(view.first_ms).map(|(total, first)| total.saturating_sub(first));
+        if let Some(span) = span.filter(|span| *span >= 50 && out > 1) {
+            parts.push(format!("{:.0} tok/s", (out - 1) as f64 * 1000.0 / f64::from(span)));
+        }
+        parts.push(format::plural(out, "token", "tokens"));
+    }
+    parts.push("free".to_owned());
+    parts.join(" · ")
+}
+
+fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
+    let copied = create_signal(false);
+    let id = view.with_untracked(|view| view.id.clone());
+    let provider = view.with_untracked(|view| view.provider.clone());
+    let other = create_selector(move || app.other_than(provider.as_deref()).map(|other| (other.id, other.name)));
+    let again = {
+        let id = id.clone();
+        move || retry(app, &id, None)
+    };
+    let again = app::icon_button(icon::RETRY, "Ask again", "answer-retry", again);
+    view! {
+        div(class="mt-1 -ms-1.5 flex items-center gap-0.5") {
+            (if copied.get() { app::icon_button(icon::CHECK, "Copied", "answer-copied", || ()) } else {
+                app::icon_button(icon::COPY, "Copy answer", "answer-copy", move || text.with_untracked(|text| clipboard::copy(text, copied)))
+            })
+            (again)
+            (match other.get_clone() {
+                None => View::new(),
+                Some((other, name)) => {
+                    let id = id.clone();
+                    let corner = icon::icon(icon::CORNER, 14);
+                    let name = format!("Ask {name}");
+                    view! {
+                        button(
+                            r#type="button", data-testid="answer-other", title="Ask this provider the same question",
+                            class="inline-flex min-h-7 min-w-0 items-center gap-1.5 rounded-ctl px-1.5 text-sec text-ink2 hover:bg-bg3",
+                            on:click=move |_| retry(app, &id, Some(other.clone()))
+                        ) {
+                            (corner)
+                            span(class="truncate") { (name) }
+                        }
+                    }
+                }
+            })
+        }
+    }
+}
+
+/// Asks the question of this answer again.
+pub fn retry(app: App, answer: &str, provider: Option<String>) {
+    if let Some(conversation) = app.open.get_clone_untracked() {
+        app.send(Command::Retry { conversation, answer: answer.to_owned(), provider });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cost_line;
+    use crate::port::MessageView;
+
+    fn view() -> MessageView {
+        MessageView {
+            id: "m".into(),
+            role: "assistant".into(),
+            text: String::new(),
+            phase: "complete".into(),
+            code: None,
+            retry_after: None,
+            provider: None,
+            provider_name: None,
+            model: None,
+            asked_ms: 0,
+            accept_ms: None,
+            first_ms: Some(620),
+            total_ms: Some(3_867),
+            tokens: Some((38, 264)),
+            finish: None,
+            receipt: None,
+            route: None,
+        }
+    }
+
+    #[test]
+    fn says_the_cost() {
+        assert_eq!(cost_line(&view()), "0.62 s to first word · 81 tok/s · 264 tokens · free");
+        assert_eq!(cost_line(&MessageView { tokens: None, first_ms: None, ..view() }), "free");
+        assert_eq!(
+            cost_line(&MessageView { total_ms: Some(620), ..view() }),
+            "0.62 s to first word · 264 tokens · free"
+        );
+    }
+}

@@ -1,0 +1,238 @@
+//! The composer: what is being asked, who will answer, and the line that says who will read it.
+
+use sycamore::prelude::*;
+use wasm_bindgen::JsCast;
+
+use super::state::{App, Page, is_running};
+use super::{format, icon, keyboard, status};
+use crate::port::{Command, ProviderView};
+
+/// The footer's sentence holds at most this many characters.
+const FOOTER_MOST: usize = 40;
+
+/// Draws it.
+pub fn composer(app: App) -> View {
+    let running = create_selector(move || app.running().map(|row| row.id.to_string()));
+    let blank = create_selector(move || app.draft.with(|draft| draft.trim().is_empty()));
+    let follow_up = create_selector(move || app.rows.with(|rows| !rows.is_empty()));
+    let (chip, footer, editing) = (chip(app), footer(app), editing(app));
+    view! {
+        div(class="mx-auto w-full max-w-[704px] flex-none px-3") {
+            (editing)
+            div(class="rounded-card border border-edge bg-bg focus-within:border-ink2") {
+                textarea(
+                    id="composer", rows="1", data-testid="composer-input", aria-label="Your question", dir="auto",
+                    class="block w-full resize-none bg-transparent px-3 pt-2.5 pb-1 text-read max-h-40 min-h-9 [field-sizing:content] focus-visible:outline-none",
+                    placeholder=if follow_up.get() { "Ask a follow-up" } else { "Ask a question" },
+                    bind:value=app.draft,
+                    on:keydown=move |event: web_sys::KeyboardEvent| keyboard::in_composer(app, &event)
+                ) {}
+                div(class="flex items-center gap-2 p-2") {
+                    (chip)
+                    span(class="flex-1") {}
+                    (match running.get_clone() {
+                        Some(answer) => stop_button(app, answer),
+                        None if app.queued.get() => queue_button(app),
+                        None => send_button(app, blank),
+                    })
+                }
+            }
+            (footer)
+        }
+    }
+}
+
+fn send_button(app: App, blank: ReadSignal<bool>) -> View {
+    let arrow = icon::icon(icon::UP, 16);
+    view! {
+        button(
+            r#type="button", aria-label="Send (Enter)", title="Send (Enter)", data-testid="send",
+            data-ready=if app.reader().is_some_and(|reader| reader.usable) { "true" } else { "false" },
+            class="btn btn-solid w-9 px-0!", disabled=blank.get() || app.beginning.get(), on:click=move |_| app.ask()
+        ) { (arrow) }
+    }
+}
+
+fn stop_button(app: App, answer: String) -> View {
+    let square = icon::stop_square();
+    view! {
+        button(
+            r#type="button", title="Stop (Esc)", data-testid="stop", class="btn btn-solid",
+            on:click=move |_| app.send(Command::Stop { answer: answer.clone() })
+        ) { (square) "Stop" }
+    }
+}
+
+fn queue_button(app: App) -> View {
+    view! {
+        button(
+            r#type="button", title="Do not send it (Esc)", data-testid="queue-cancel", class="btn",
+            on:click=move |_| app.queued.set(false)
+        ) { "Waiting, cancel" }
+    }
+}
+
+fn editing(app: App) -> View {
+    view! {
+        (match app.editing.get_clone() {
+            None => View::new(),
+            Some(_) => view! {
+                div(class="mb-1.5 flex items-center gap-2 px-1 text-sec text-ink2") {
+                    span(class="flex-1") { "Editing: what followed this question is replaced." }
+                    button(
+                        r#type="button", class="min-h-6 rounded-ctl px-1.5 hover:bg-bg3", data-testid="edit-cancel",
+                        on:click=move |_| cancel_edit(app)
+                    ) { "Keep it" }
+                }
+            },
+        })
+    }
+}
+
+/// Leaves the question as it was.
+pub fn cancel_edit(app: App) {
+    app.editing.set(None);
+    app.draft.set(String::new());
+}
+
+/// What the chip shows: the reader of the next question.
+#[derive(Clone, PartialEq)]
+struct Chip {
+    automatic: bool,
+    provider: Option<ProviderView>,
+    mark: status::Shape,
+    model: String,
+}
+
+fn chip(app: App) -> View {
+    let chip = create_selector(move || {
+        let provider = app.reader();
+        let mark = match &provider {
+            Some(provider) => status::status_of(provider, app.now_ms.get()).0,
+            None => status::Shape::Unknown,
+        };
+        let chosen = app.settings.with(|settings| settings.model.clone());
+        let model = provider.as_ref().and_then(|provider| model_of(provider, chosen.as_deref())).unwrap_or_default();
+        Chip { automatic: app.settings.with(|settings| settings.provider.is_none()), provider, mark, model }
+    });
+    let label = move || {
+        chip.with(|chip| match (&chip.provider, chip.automatic) {
+            (Some(provider), true) => format!("Provider: automatic, now {}", provider.name),
+            (Some(provider), false) => format!("Provider: {}", provider.name),
+            (None, _) => "Provider: automatic, waiting".to_owned(),
+        })
+    };
+    let down = icon::icon(icon::CHEVRON, 13);
+    view! {
+        button(
+            r#type="button", data-testid="provider-chip", title="Switch provider (Alt+M)", aria-label=label(),
+            class="inline-flex min-h-8 min-w-0 items-center gap-1.5 rounded-ctl bg-bg3 px-2.5 text-sec hover:bg-line",
+            data-provider-id=chip.with(|chip| chip.provider.as_ref().map(|provider| provider.id.clone())),
+            data-status=chip.with(|chip| chip.provider.as_ref().map(|provider| provider.status.clone())),
+            data-automatic=chip.with(|chip| if chip.automatic { "true" } else { "false" }),
+            on:click=move |_| app.go(Page::Providers)
+        ) {
+            (status::shape(chip.with(|chip| chip.mark)))
+            span(class="truncate font-semibold") {
+                (chip.with(|chip| chip.provider.as_ref().map_or_else(|| "Automatic".to_owned(), |provider| provider.name.clone())))
+            }
+            span(class="truncate text-ink3 slim:hidden") {
+                (chip.with(|chip| if chip.provider.is_none() { "waiting".to_owned() } else { chip.model.clone() }))
+            }
+            (down)
+        }
+    }
+}
+
+/// The chosen model of a provider, or its first.
+fn model_of(provider: &ProviderView, chosen: Option<&str>) -> Option<String> {
+    let found = provider.models.iter().find(|model| Some(&*model.id) == chosen);
+    found.or(provider.models.first()).map(|model| model.id.clone())
+}
+
+/// A sentence, its long form, and whether it warns.
+type Footer = (String, String, bool);
+
+fn footer(app: App) -> View {
+    let line = create_selector(move || footer_line(app));
+    let lock = icon::icon(icon::LOCK, 12);
+    view! {
+        div(class="flex h-6 items-center gap-1.5 px-1 mb-1 text-meta text-ink3") {
+            (lock)
+            span(
+                class=if line.with(|line| line.2) { "min-w-0 flex-1 truncate text-warn" } else { "min-w-0 flex-1 truncate" },
+                title=line.with(|line| line.1.clone()), data-testid="reader",
+                data-warn=line.with(|line| if line.2 { "true" } else { "false" })
+            ) { (line.with(|line| line.0.clone())) }
+            span(class="flex-none", title="Nothing is charged and no limit applies in this version.") { "free" }
+        }
+    }
+}
+
+fn footer_line(app: App) -> Footer {
+    let last = app.rows.with(|rows| rows.last().cloned());
+    let busy = last.and_then(|row| {
+        row.view.with(|view| is_running(&view.phase).then(|| (view.provider.clone(), view.provider_name.clone())))
+    });
+    if let Some((Some(id), name)) = busy {
+        let hides = app.provider(&id).is_none_or(|provider| provider.hides_ip);
+        return reads(&name.unwrap_or_else(|| "The provider".into()), hides);
+    }
+    let network = app.network.get_clone();
+    if network.state == "lost" {
+        let next = match network.next_try_s {
+            Some(s) => format!("Not sent. Next try in {}", format::duration(s.into())),
+            None => "Not sent. Trying again".into(),
+        };
+        return (next, "There is no way to the network. Your draft is kept.".into(), false);
+    }
+    match app.reader() {
+        Some(reader) if reader.usable => reads(&reader.name, reader.hides_ip),
+        _ if app.queued.get() => {
+            ("Sends by itself when one is there".into(), "Esc cancels; the draft stays.".into(), false)
+        }
+        _ if network.state == "connected" => {
+            ("Not sent, not counted".into(), "Nobody can answer now. Your draft is kept.".into(), false)
+        }
+        _ => ("Nobody reads this yet".into(), "Looking for providers.".into(), false),
+    }
+}
+
+/// Who reads the words, and what else it learns.
+fn reads(name: &str, hides_ip: bool) -> Footer {
+    let tail = if hides_ip { " sees this, not your IP" } else { " sees this and maybe your IP" };
+    let short = format::shorten(name, FOOTER_MOST.saturating_sub(tail.chars().count()));
+    let long = if hides_ip {
+        format!("Only {name} can read your words. Another node carries them, so {name} does not learn your IP address.")
+    } else {
+        format!(
+            "Only {name} can read your words. A node that may belong to {name} carries them: it may learn your IP address."
+        )
+    };
+    (format!("{short}{tail}"), long, !hides_ip)
+}
+
+/// Puts the cursor into the composer.
+pub fn focus() {
+    let field = document().get_element_by_id("composer");
+    if let Some(field) = field.and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok()) {
+        let _ = field.focus();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_reader_in_forty_characters() {
+        assert_eq!(reads("Brightwater", true).0, "Brightwater sees this, not your IP");
+        assert_eq!(reads("Brightwater", false).0, "Brightwater sees this and maybe your IP");
+        for hides in [true, false] {
+            let (line, long, warn) = reads("A name of exactly forty characters, yes.", hides);
+            assert!(line.chars().count() <= FOOTER_MOST, "{line}");
+            assert!(long.contains("forty characters"));
+            assert_eq!(warn, !hides);
+        }
+    }
+}

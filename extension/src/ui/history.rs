@@ -1,0 +1,209 @@
+//! The list of conversations: open, rename, delete, search.
+
+use sycamore::prelude::*;
+use wasm_bindgen::JsCast;
+
+use super::invite::value_of;
+use super::state::{App, Page};
+use super::{app, format, icon};
+use crate::port::{Command, ConversationRow};
+
+/// Rows in the navigation's short list.
+const RECENT: usize = 12;
+
+/// The page.
+pub fn history(app: App) -> View {
+    let search = create_signal(String::new());
+    let found = create_memo(move || {
+        let wanted = search.with(|search| search.trim().to_lowercase());
+        let ids: Vec<String> = app.conversations.with(|all| {
+            all.iter().filter(|row| row.title.to_lowercase().contains(&wanted)).map(|row| row.id.clone()).collect()
+        });
+        ids
+    });
+    let none = create_selector(move || found.with(Vec::is_empty));
+    let new = app::icon_button(icon::COMPOSE, "New chat (Alt+N)", "history-new", move || app.new_chat());
+    let header = app::header(app, "Chats", new);
+    view! {
+        section(class="flex min-h-0 flex-1 flex-col", aria-label="Chats") {
+            (header)
+            div(class="min-h-0 flex-1 overflow-y-auto px-3 py-3") {
+                div(class="mx-auto flex w-full max-w-[680px] flex-col gap-2") {
+                    input(
+                        r#type="search", class="field", placeholder="Search titles (/)", aria-label="Search chats",
+                        data-search="", data-testid="history-search", on:input=move |event: web_sys::Event| search.set(value_of(&event))
+                    )
+                    (if none.get() {
+                        view! {
+                            p(class="px-1 py-6 text-center text-ctl text-ink3") {
+                                (if app.conversations.with(Vec::is_empty) { "No chat yet. What you ask is kept here, sealed." } else { "No title matches." })
+                            }
+                        }
+                    } else {
+                        View::new()
+                    })
+                    ul(class="flex flex-col") {
+                        Keyed(list=found, view=move |id| row(app, id), key=|id| id.clone())
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a row is doing.
+#[derive(Clone, Copy, PartialEq)]
+enum Doing {
+    Nothing,
+    Renaming,
+    Deleting,
+}
+
+fn row(app: App, id: String) -> View {
+    let doing = create_signal(Doing::Nothing);
+    let facts = {
+        let id = id.clone();
+        create_selector(move || app.conversations.with(|all| all.iter().find(|row| row.id == id).cloned()))
+    };
+    let open = {
+        let id = id.clone();
+        create_selector(move || app.open.with(|open| open.as_deref() == Some(&*id)))
+    };
+    let shown = id.clone();
+    view! {
+        li(
+            class=if open.get() { "rounded-ctl bg-accent-soft" } else { "rounded-ctl hover:bg-bg2" }, data-testid="history-row",
+            data-conversation-id=shown
+        ) {
+            (match (facts.get_clone(), doing.get()) {
+                (None, _) => View::new(),
+                (Some(row), Doing::Nothing) => plain(app, row, doing),
+                (Some(row), Doing::Renaming) => renaming(app, row, doing),
+                (Some(row), Doing::Deleting) => deleting(app, row, doing),
+            })
+        }
+    }
+}
+
+fn plain(app: App, row: ConversationRow, doing: Signal<Doing>) -> View {
+    let day = format::day(row.changed_ms as f64);
+    let rename = app::icon_button(icon::PENCIL, "Rename", "history-rename", move || doing.set(Doing::Renaming));
+    let delete = app::icon_button(icon::TRASH, "Delete", "history-delete", move || doing.set(Doing::Deleting));
+    let title = row.title.clone();
+    view! {
+        div(class="group flex min-h-9 items-center gap-1 pe-1") {
+            button(
+                r#type="button", class="flex min-h-9 min-w-0 flex-1 items-center gap-2 rounded-ctl px-2 text-start", data-item="",
+                data-testid="history-open", on:click=move |_| open(app, &row.id)
+            ) {
+                span(class="min-w-0 flex-1 truncate text-ctl") { (title) }
+                span(class="flex-none text-sec text-ink3") { (day) }
+            }
+            (rename)
+            (delete)
+        }
+    }
+}
+
+fn renaming(app: App, row: ConversationRow, doing: Signal<Doing>) -> View {
+    let field = create_node_ref();
+    let save = {
+        let id = row.id.clone();
+        move || {
+            let title = text_in(field);
+            if !title.is_empty() {
+                app.send(Command::Rename { conversation: id.clone(), title });
+            }
+            doing.set(Doing::Nothing);
+        }
+    };
+    let enter = save.clone();
+    let title = row.title.clone();
+    on_mount(move || {
+        if let Some(input) = field.try_get().and_then(|node| node.dyn_into::<web_sys::HtmlInputElement>().ok()) {
+            let _ = input.focus();
+            input.select();
+        }
+    });
+    view! {
+        div(class="flex min-h-11 items-center gap-1.5 px-1") {
+            input(
+                class="field", r#ref=field, value=title, aria-label="Title", data-testid="history-title", maxlength="120",
+                on:keydown=move |event: web_sys::KeyboardEvent| match event.key().as_str() {
+                    "Enter" if !event.is_composing() => enter(),
+                    "Escape" => {
+                        event.stop_propagation();
+                        doing.set(Doing::Nothing);
+                    }
+                    _ => {}
+                }
+            )
+            button(r#type="button", class="btn", on:click=move |_| save()) { "Save" }
+        }
+    }
+}
+
+fn deleting(app: App, row: ConversationRow, doing: Signal<Doing>) -> View {
+    let words = format!("Delete {}?", format::shorten(&row.title, 40));
+    view! {
+        div(class="flex min-h-11 items-center gap-1.5 px-2", role="group", aria-label="Delete this chat") {
+            span(class="min-w-0 flex-1 truncate text-ctl") { (words) }
+            button(r#type="button", class="btn", on:click=move |_| doing.set(Doing::Nothing)) { "Keep" }
+            button(
+                r#type="button", class="btn btn-stop", data-testid="history-confirm",
+                on:click=move |_| app.send(Command::Delete { conversation: row.id.clone() })
+            ) { "Delete" }
+        }
+    }
+}
+
+fn text_in(field: NodeRef) -> String {
+    let input = field.try_get().and_then(|node| node.dyn_into::<web_sys::HtmlInputElement>().ok());
+    input.map(|input| input.value().trim().to_owned()).unwrap_or_default()
+}
+
+fn open(app: App, id: &str) {
+    app.send(Command::Open { conversation: id.to_owned() });
+    app.go(Page::Chat);
+}
+
+/// The newest ones, for the navigation beside the page.
+pub fn recent(app: App) -> View {
+    let ids = create_memo(move || {
+        app.conversations.with(|all| all.iter().take(RECENT).map(|row| row.id.clone()).collect::<Vec<_>>())
+    });
+    view! {
+        ul(class="flex flex-col") {
+            Keyed(
+                list=ids, key=|id| id.clone(),
+                view=move |id: String| {
+                    let title = {
+                        let id = id.clone();
+                        create_selector(move || {
+                            app.conversations
+                                .with(|all| all.iter().find(|row| row.id == id).map(|row| row.title.clone()))
+                                .unwrap_or_default()
+                        })
+                    };
+                    let here = {
+                        let id = id.clone();
+                        create_selector(move || app.open.with(|open| open.as_deref() == Some(&*id)))
+                    };
+                    view! {
+                        li {
+                            button(
+                                r#type="button", title=title.get_clone(), aria-current=here.get().then_some("true"),
+                                class=if here.get() {
+                                    "block min-h-7 w-full truncate rounded-ctl px-2 text-start text-sec bg-bg3 text-ink"
+                                } else {
+                                    "block min-h-7 w-full truncate rounded-ctl px-2 text-start text-sec text-ink2 hover:bg-bg3"
+                                },
+                                on:click=move |_| open(app, &id)
+                            ) { (title.get_clone()) }
+                        }
+                    }
+                }
+            )
+        }
+    }
+}

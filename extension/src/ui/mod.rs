@@ -1,0 +1,68 @@
+//! The interface: what a user sees and presses, for popup, side panel and tab alike. It knows the background by
+//! [`crate::port`] alone and holds no key.
+//!
+//! Addresses: `#/`, `#/history`, `#/providers`, `#/settings`, `#/network`, `#/details/MESSAGE`,
+//! `#/key-changed/PROVIDER`. `?view=popup|panel|tab` says where the page stands.
+//!
+//! `data-testid` of what browser tests read and press:
+//!
+//! | id | what, and its attributes |
+//! |---|---|
+//! | `app` | everything; `data-loaded`, `data-linked`, `data-page` |
+//! | `network-state` | the way to the network; `data-state` (`unset`, `connecting`, `connected`, `lost`), `data-discovery-ms` |
+//! | `invite-input`, `invite-read`, `invite-join`, `invite-changes`, `invite-error` | taking an invite |
+//! | `composer-input`, `send`, `stop`, `queue-cancel` | asking; `send` has `data-ready` |
+//! | `provider-chip` | who answers next; `data-provider-id`, `data-status`, `data-automatic` |
+//! | `reader` | the footer's sentence; `data-warn` |
+//! | `suggestion` | a question to start with |
+//! | `question` | a question; `data-message-id`; inside `question-edit`, `question-copy` |
+//! | `answer` | an answer; `data-message-id`, `data-phase`, `data-provider`, `data-code` |
+//! | `answer-text`, `answer-waiting`, `answer-cost`, `answer-copy`, `answer-retry`, `answer-other` | inside an answer |
+//! | `answer-notice`, `notice-action` | its failure: `data-phase`; `data-act` |
+//! | `code-block`, `code-copy` | code |
+//! | `new-chat`, `open-history`, `more`, `back`, `open-tab` | header |
+//! | `nav-chat`, `nav-providers`, `nav-settings`, `nav-network` | navigation from 720 px |
+//! | `provider-automatic`, `provider-row`, `provider-pick` | choice; row: `data-provider-id`, `data-status`, `data-chosen` |
+//! | `history-row`, `history-open`, `history-rename`, `history-title`, `history-delete`, `history-confirm`, `history-search` | conversations; row: `data-conversation-id` |
+//! | `settings-profile-balanced`, `-fast`, `-high`, `settings-theme-system`, `-light`, `-dark`, `settings-whole`, `settings-nodes`, `settings-nodes-save`, `settings-export`, `settings-delete`, `settings-delete-word`, `settings-delete-confirm`, `settings-version` | settings |
+//! | `try-now`, `open-network` | no way to the network |
+//! | `no-provider` | nobody answers |
+//! | `key-changed`, `key-changed-input`, `key-changed-trust`, `key-changed-other`, `key-changed-wait` | the key screen |
+//! | `details`, `details-key`, `details-receipt` | an answer's facts |
+//! | `palette`, `palette-input`, `palette-run` | commands; `data-command` |
+//! | `keys` | the list of keys |
+//! | `toast` | something refused |
+//! | `live` | what a screen reader hears |
+
+mod answer;
+mod app;
+mod blocks;
+mod chat;
+mod clipboard;
+mod code;
+mod composer;
+mod details;
+mod empty;
+mod format;
+mod glyph;
+mod history;
+mod icon;
+mod invite;
+mod key_change;
+mod keyboard;
+mod link;
+mod live;
+mod markdown;
+mod notice;
+mod page;
+mod palette;
+mod providers;
+mod settings;
+mod state;
+mod status;
+mod transcript;
+
+/// Draws the panel into the page's `#app`, or its body, and connects to the background.
+pub fn run() {
+    app::run();
+}

@@ -1,0 +1,153 @@
+//! Packs the extension into dist/: one wasm, its glue, the js-waku bundle, the style sheet, pages and icons.
+
+use crate::process::{self, cargo, target_folder};
+use crate::{Failure, npm, root, say, setup};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use wasm_bindgen_cli_support::Bindgen;
+
+/// How to build.
+#[derive(Args, Default)]
+pub struct Options {
+    /// Quick and large: the dev profile, without wasm-opt
+    #[arg(long)]
+    dev: bool,
+}
+
+/// Builds dist/ and gives its path.
+///
+/// # Errors
+/// When a step fails.
+pub fn pack(options: &Options) -> Result<PathBuf, Failure> {
+    npm::install()?;
+    setup::wasm_target()?;
+    let dist = root().join("dist");
+    let fresh = root().join("dist.new");
+    if fresh.exists() {
+        std::fs::remove_dir_all(&fresh).map_err(|error| format!("{}: {error}", fresh.display()))?;
+    }
+    std::fs::create_dir_all(&fresh).map_err(|error| format!("{}: {error}", fresh.display()))?;
+    wasm(options, &fresh)?;
+    say("Bundling scripts and styles");
+    scripts(&fresh)?;
+    styles(&fresh)?;
+    copy(&root().join("manifest.json"), &fresh.join("manifest.json"))?;
+    copy_folder(&root().join("assets/html"), &fresh)?;
+    copy_folder(&root().join("assets/icons"), &fresh.join("icons"))?;
+    if dist.exists() {
+        std::fs::remove_dir_all(&dist).map_err(|error| format!("{}: {error}", dist.display()))?;
+    }
+    std::fs::rename(&fresh, &dist).map_err(|error| format!("{}: {error}", dist.display()))?;
+    Ok(dist)
+}
+
+/// Builds dist/ and says how to load it.
+///
+/// # Errors
+/// When a step fails.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    let dist = pack(options)?;
+    let dist = dist.display();
+    println!("The extension is in {dist}");
+    println!("  Chromium, Brave:  open chrome://extensions (brave://extensions), switch Developer mode on,");
+    println!("                    press Load unpacked and choose that folder");
+    println!("  Chrome:           the same under chrome://extensions");
+    println!("  Edge:             the same under edge://extensions");
+    println!("Building again keeps your data; press Reload there. Removing the extension deletes all of it.");
+    Ok(())
+}
+
+fn wasm(options: &Options, fresh: &Path) -> Result<(), Failure> {
+    let (profile, folder) = if options.dev { ("dev", "debug") } else { ("extension", "extension") };
+    say("Building the extension's wasm");
+    let mut build = cargo();
+    build.args(["build", "--package", "privacyai-extension", "--target", "wasm32-unknown-unknown"]);
+    build.args(["--profile", profile]);
+    if !options.dev {
+        build.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", release_flags());
+    }
+    process::run(&mut build, "building the extension", "The compiler's message above says where.")?;
+    let built = target_folder()?.join("wasm32-unknown-unknown").join(folder).join("privacyai_extension.wasm");
+    let mut bindgen = Bindgen::new();
+    bindgen
+        .input_path(&built)
+        .web(true)
+        .map_err(|error| format!("wasm-bindgen: {error:#}"))?
+        .out_name("app")
+        .typescript(false)
+        .remove_name_section(!options.dev)
+        .remove_producers_section(!options.dev)
+        .generate(fresh)
+        .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
+    if options.dev {
+        return Ok(());
+    }
+    say("Shrinking the wasm");
+    let file = fresh.join("app_bg.wasm");
+    process::run(
+        npm::program("wasm-opt").arg("-Oz").arg(&file).arg("-o").arg(&file),
+        "wasm-opt",
+        "Delete node_modules and run the command again.",
+    )
+}
+
+/// No path of the building machine may stand in what is shipped: the same source gives the same bytes everywhere.
+fn release_flags() -> String {
+    let mut flags = vec![format!("--remap-path-prefix={}=.", root().display())];
+    let home = std::env::var("CARGO_HOME").ok().or_else(|| std::env::var("HOME").ok().map(|home| home + "/.cargo"));
+    if let Some(home) = home {
+        flags.push(format!("--remap-path-prefix={home}=cargo"));
+    }
+    flags.join(" ")
+}
+
+fn scripts(fresh: &Path) -> Result<(), Failure> {
+    let folder = root().join("extension/js");
+    for entry in std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))? {
+        let path = entry.map_err(|error| format!("{}: {error}", folder.display()))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if name == "waku.js" {
+            process::run(
+                npm::program("esbuild")
+                    .arg(&path)
+                    .args(["--bundle", "--format=esm", "--platform=browser", "--target=es2022", "--minify"])
+                    .args(["--legal-comments=none", "--log-level=warning"])
+                    .arg(format!("--outfile={}", fresh.join(name).display())),
+                "esbuild",
+                "Delete node_modules and run the command again.",
+            )?;
+        } else {
+            copy(&path, &fresh.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn styles(fresh: &Path) -> Result<(), Failure> {
+    process::run(
+        npm::program("tailwindcss")
+            .arg("--input")
+            .arg(root().join("assets/css/app.css"))
+            .arg("--output")
+            .arg(fresh.join("app.css"))
+            .arg("--minify")
+            .stderr(std::process::Stdio::null()),
+        "tailwindcss",
+        "Delete node_modules and run the command again.",
+    )
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    std::fs::copy(from, to).map(|_| ()).map_err(|error| format!("{}: {error}", from.display()))
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(to).map_err(|error| format!("{}: {error}", to.display()))?;
+    for entry in std::fs::read_dir(from).map_err(|error| format!("{}: {error}", from.display()))? {
+        let path = entry.map_err(|error| format!("{}: {error}", from.display()))?.path();
+        if let Some(name) = path.file_name() {
+            copy(&path, &to.join(name))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! The npm packages that build and drive the extension, as package-lock.json pins them.
+
+use crate::process::{command, on_path, run};
+use crate::{Failure, root, say};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Installs them by `npm ci` when the lock file has changed since the last time.
+///
+/// # Errors
+/// When npm is missing or fails.
+pub fn install() -> Result<(), Failure> {
+    let lock = root().join("package-lock.json");
+    let wanted = std::fs::read(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
+    let stamp = root().join("node_modules/.privacyai-lock");
+    if std::fs::read(&stamp).is_ok_and(|had| had == wanted) {
+        return Ok(());
+    }
+    if on_path("npm").is_none() {
+        return Err("npm is not on the path. Install Node.js 20 or newer, which brings it.".into());
+    }
+    say("Installing npm packages");
+    run(
+        command("npm").args(["ci", "--no-fund", "--no-audit", "--loglevel=error"]),
+        "npm ci",
+        "Is the npm registry reachable? Then run the command again.",
+    )?;
+    std::fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
+}
+
+/// A command line program of an npm package.
+pub fn program(name: &str) -> Command {
+    command(path(name))
+}
+
+fn path(name: &str) -> PathBuf {
+    root().join("node_modules/.bin").join(name)
+}

@@ -1,0 +1,241 @@
+//! All tests, group by group, with their counts.
+
+use crate::process::{cargo, command, on_path, target_folder};
+use crate::{Failure, build, npm, root, say, setup};
+use clap::Args;
+use serde::Serialize;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use wasm_bindgen_cli_support::Bindgen;
+
+/// What to run.
+#[derive(Args)]
+pub struct Options {
+    /// Run the long tests too
+    #[arg(long)]
+    deep: bool,
+    /// Write the counts as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Only these groups: format, lint, policy, rust, wasm, waku, browser
+    groups: Vec<String>,
+}
+
+/// One group's counts.
+#[derive(Default, Serialize)]
+struct Count {
+    name: &'static str,
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+#[derive(Serialize)]
+struct Report {
+    groups: Vec<Count>,
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+type Group = (&'static str, fn(bool) -> Result<Count, Failure>);
+
+const GROUPS: [Group; 6] =
+    [("format", format), ("lint", lint), ("policy", policy), ("rust", rust), ("wasm", wasm), ("browser", browser)];
+
+/// Runs the groups and ends with `N passed, N failed`.
+///
+/// # Errors
+/// When a test failed or a group could not run.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    for name in &options.groups {
+        if !GROUPS.iter().any(|(group, _)| group == name) {
+            let known: Vec<&str> = GROUPS.iter().map(|(group, _)| *group).collect();
+            return Err(format!("there is no group {name:?}; there are {}", known.join(", ")));
+        }
+    }
+    let mut report = Report { groups: Vec::new(), passed: 0, failed: 0, skipped: 0 };
+    for (name, group) in GROUPS {
+        if !options.groups.is_empty() && !options.groups.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        say(&format!("Group {name}"));
+        let mut count = group(options.deep).unwrap_or_else(|failure| {
+            eprintln!("error: {failure}");
+            Count { failed: 1, ..Count::default() }
+        });
+        count.name = name;
+        say(&format!("Group {name}: {} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped));
+        report.passed += count.passed;
+        report.failed += count.failed;
+        report.skipped += count.skipped;
+        report.groups.push(count);
+    }
+    if let Some(file) = &options.report {
+        let text = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
+        std::fs::write(file, text + "\n").map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    println!();
+    for count in &report.groups {
+        println!(
+            "{:<10} {:>5} passed {:>4} failed {:>4} skipped",
+            count.name, count.passed, count.failed, count.skipped
+        );
+    }
+    if !options.deep {
+        println!("Not run here, but by `cargo xtask test --deep`: long browser and conversation runs.");
+    }
+    println!("{} passed, {} failed", report.passed, report.failed);
+    if report.failed == 0 { Ok(()) } else { Err("some tests failed; the lines above name them".into()) }
+}
+
+fn format(_: bool) -> Result<Count, Failure> {
+    Ok(one(cargo().args(["fmt", "--all", "--check"])))
+}
+
+fn lint(_: bool) -> Result<Count, Failure> {
+    setup::wasm_target()?;
+    let mut native = cargo();
+    native.args(["clippy", "--workspace", "--exclude", "privacyai-extension", "--all-targets", "--", "-D", "warnings"]);
+    let mut wasm = cargo();
+    wasm.args(["clippy", "--package", "privacyai-extension", "--target", "wasm32-unknown-unknown"]);
+    wasm.args(["--", "-D", "warnings"]);
+    Ok(sum([one(&mut native), one(&mut wasm)]))
+}
+
+/// Licences, sources and duplicate versions. The licences are checked by the `tidy` tests in any case.
+fn policy(_: bool) -> Result<Count, Failure> {
+    if on_path("cargo-deny").is_none() {
+        say("cargo-deny is not installed: `cargo install cargo-deny` adds this group");
+        return Ok(Count { skipped: 1, ..Count::default() });
+    }
+    Ok(one(cargo().args(["deny", "check", "bans", "licenses", "sources"])))
+}
+
+/// Unit, property, vector, conversation, adversary and Waku tests.
+fn rust(deep: bool) -> Result<Count, Failure> {
+    npm::install()?;
+    let mut tests = cargo();
+    tests.args(["test", "--workspace", "--exclude", "privacyai-extension", "--no-fail-fast"]);
+    if deep {
+        tests.env("PRIVACYAI_DEEP", "1");
+    }
+    counted(&mut tests, cargo_line)
+}
+
+/// The golden vectors once more, compiled to wasm32 and run in Node.
+fn wasm(_: bool) -> Result<Count, Failure> {
+    setup::wasm_target()?;
+    let mut build = cargo();
+    build.args(["build", "--package", "privacyai-tests", "--lib", "--target", "wasm32-unknown-unknown"]);
+    crate::process::run(&mut build, "building the tests for wasm32", "The compiler's message above says where.")?;
+    let target = target_folder()?;
+    let folder = target.join("vectors-wasm");
+    let mut bindgen = Bindgen::new();
+    bindgen
+        .input_path(target.join("wasm32-unknown-unknown/debug/privacyai_tests.wasm"))
+        .nodejs(true)
+        .map_err(|error| format!("wasm-bindgen: {error:#}"))?
+        .out_name("vectors")
+        .typescript(false)
+        .generate(&folder)
+        .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
+    let mut node = command("node");
+    node.arg(root().join("tests/wasm.mjs")).arg(folder.join("vectors.js"));
+    counted(&mut node, tap_line)
+}
+
+/// The packed extension in Chromium.
+fn browser(deep: bool) -> Result<Count, Failure> {
+    let chromium = setup::chromium()?;
+    let worker = setup::worker()?;
+    setup::model(&worker)?;
+    let dist = build::pack(&build::Options::default())?;
+    let mut node = command("node");
+    node.arg(root().join("tests/browser/run.mjs")).stdin(Stdio::null());
+    node.env("CHROMIUM", chromium).env("DIST", dist).env("WORKER", &worker);
+    if let Some(folder) = worker.parent() {
+        node.env("MOCK_OPENAI", folder.join("examples/mock_openai"));
+    }
+    if deep {
+        node.env("PRIVACYAI_DEEP", "1");
+    }
+    counted(&mut node, tap_line)
+}
+
+fn sum<const N: usize>(counts: [Count; N]) -> Count {
+    counts.into_iter().fold(Count::default(), |mut all, count| {
+        all.passed += count.passed;
+        all.failed += count.failed;
+        all.skipped += count.skipped;
+        all
+    })
+}
+
+fn one(command: &mut Command) -> Count {
+    let passed = command.stdin(Stdio::null()).status().is_ok_and(|status| status.success());
+    Count { passed: passed.into(), failed: (!passed).into(), ..Count::default() }
+}
+
+/// Runs it, shows its output and counts by `line`. A run that fails without a failed test counts as one.
+fn counted(command: &mut Command, line: fn(&str, &mut Count)) -> Result<Count, Failure> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{:?} could not start: {error}", command.get_program()))?;
+    let mut count = Count::default();
+    if let Some(stdout) = child.stdout.take() {
+        for text in BufReader::new(stdout).lines().map_while(Result::ok) {
+            println!("{text}");
+            line(&text, &mut count);
+        }
+    }
+    let status = child.wait().map_err(|error| error.to_string())?;
+    if !status.success() && count.failed == 0 {
+        count.failed = 1;
+    }
+    Ok(count)
+}
+
+/// `test result: ok. 3 passed; 0 failed; 1 ignored; ...`
+fn cargo_line(text: &str, count: &mut Count) {
+    let Some(result) = text.strip_prefix("test result: ") else { return };
+    let number = |word: &str| {
+        let before = result.split(word).next().unwrap_or_default().trim_end();
+        before.rsplit([' ', ';']).next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0)
+    };
+    count.passed += number(" passed");
+    count.failed += number(" failed");
+    count.skipped += number(" ignored");
+}
+
+/// `ok 1 - name`, `not ok 2 - name`, `ok 3 - name # SKIP why`
+fn tap_line(text: &str, count: &mut Count) {
+    if text.starts_with("not ok ") {
+        count.failed += 1;
+    } else if text.starts_with("ok ") {
+        if text.contains("# SKIP") {
+            count.skipped += 1;
+        } else {
+            count.passed += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_the_runners_print() {
+        let mut count = Count::default();
+        cargo_line("test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out", &mut count);
+        assert_eq!((count.passed, count.failed, count.skipped), (12, 3, 1));
+        tap_line("ok 1 - a", &mut count);
+        tap_line("not ok 2 - b", &mut count);
+        tap_line("ok 3 - c # SKIP no display", &mut count);
+        assert_eq!((count.passed, count.failed, count.skipped), (13, 4, 2));
+    }
+}
