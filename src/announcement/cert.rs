@@ -47,6 +47,12 @@ impl Cert {
     /// # Errors
     /// `Malformed`, `TooLarge` or `Unauthentic`: drop it.
     pub fn open(wire: &[u8]) -> Result<Self, Error> {
+        let (cert, signed) = Self::decode(wire)?;
+        signed.verify(&cert.root)?;
+        Ok(cert)
+    }
+
+    pub(super) fn decode(wire: &[u8]) -> Result<(Self, Signed), Error> {
         const WRONG: Error = Error::malformed("certificate");
         let signed = Signed::decode(wire)?.expect(Kind::Cert)?;
         let (mut root, mut operational, mut op_seq, mut not_before, mut not_after) = (None, None, None, None, None);
@@ -74,8 +80,7 @@ impl Cert {
         else {
             return Err(WRONG);
         };
-        signed.verify(&root)?;
-        Ok(Self { root, operational, op_seq, not_before, not_after })
+        Ok((Self { root, operational, op_seq, not_before, not_after }, signed))
     }
 
     /// The provider whose certificate it is.

@@ -25,8 +25,11 @@ pub const AHEAD_MS: u64 = 30_000;
 /// Most models of one provider.
 pub const MAX_MODELS: u64 = 32;
 
-/// Most bytes of an id, a handle or a name.
+/// Most bytes of an id or a name.
 pub const MAX_NAME: usize = 64;
+
+/// Most bytes of a handle.
+pub const MAX_HANDLE: usize = 40;
 
 /// One offered model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +88,7 @@ pub struct Heartbeat {
     pub free_slots: u32,
     /// Its models, at most [`MAX_MODELS`].
     pub models: Vec<Model>,
-    /// PROVIDER_ID.
+    /// PROVIDER_ID, as [`is_handle`] allows.
     pub handle: String,
     /// The name to show.
     pub name: String,
@@ -148,7 +151,7 @@ impl Heartbeat {
                         Ok(())
                     })?;
                 }
-                10 => handle = r.text(MAX_NAME)?.into(),
+                10 => handle = read_handle(r)?,
                 11 => name = r.text(MAX_NAME)?.into(),
                 12 => {
                     status = match r.uint()? {
@@ -210,6 +213,17 @@ impl Heartbeat {
             Err(Error::untimely("heartbeat"))
         }
     }
+}
+
+/// `[a-z0-9-]{1,40}`: no two handles look alike and differ.
+pub fn is_handle(text: &str) -> bool {
+    (1..=MAX_HANDLE).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn read_handle(reader: &mut cbor::Reader<'_>) -> Result<String, Error> {
+    let handle = reader.text(MAX_HANDLE)?;
+    if is_handle(handle) { Ok(handle.into()) } else { Err(Error::malformed("handle")) }
 }
 
 fn encode_model(model: &Model) -> Vec<u8> {

@@ -6,6 +6,7 @@
 pub mod bundle;
 pub mod cert;
 mod clock;
+mod entry;
 pub mod heartbeat;
 pub mod registry;
 
