@@ -16,6 +16,7 @@ use candle_core::quantized::gguf_file::Content;
 use candle_transformers::models::quantized_llama::{MAX_SEQ_LEN, ModelWeights};
 use engine::{Engine, Snapshot, Start};
 use prompt::Prompter;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -83,6 +84,12 @@ impl Embedded {
     /// # Errors
     /// When the file is missing, malformed, or of a kind that this engine does not run.
     pub fn load(settings: &Settings) -> Result<Self, LoadError> {
+        // candle checks less than its files can hold; a damaged one must not end the program.
+        catch_unwind(AssertUnwindSafe(|| Self::load_unguarded(settings)))
+            .unwrap_or(Err(LoadError::Unusable("the engine cannot read it")))
+    }
+
+    fn load_unguarded(settings: &Settings) -> Result<Self, LoadError> {
         let (content, mut file) = gguf::open(&settings.path)?;
         let shape = Shape::read(&content)?;
         let context = settings.context.min(shape.context).min(u32::try_from(MAX_SEQ_LEN).unwrap_or(u32::MAX)).max(2);
