@@ -1,0 +1,3 @@
+//! Whole-system tests, in one binary: linking is the slow part.
+
+mod tidy;
