@@ -366,6 +366,11 @@ impl RecordReader {
         self.read == self.buffer.len()
     }
 
+    /// The bytes of the record that is not whole yet, for a mirror.
+    pub fn rest(&self) -> &[u8] {
+        self.buffer.get(self.read..).unwrap_or_default()
+    }
+
     /// The digest of all records read so far, the receipt left out.
     pub fn digest(&self) -> &RecordsDigest {
         &self.digest
