@@ -1,9 +1,35 @@
 //! The worker's machine: inputs in, effects out (protocol section 5.6). It announces, opens, admits, frames and
 //! repairs; it never waits and never reads a clock.
 
-use crate::announcement::heartbeat::Model;
+mod admit;
+mod announce;
+mod answer;
+mod control;
+mod load;
+mod pace;
+mod session;
+mod stream;
+
+use crate::announcement::heartbeat::{Model, Status};
 use crate::effect::{Batch, Millis, Publication, Row};
-use alloc::{string::String, vec::Vec};
+use crate::envelope::{
+    CONTROL, REQUEST,
+    frame::{Frame, Tag},
+};
+use crate::identity::{ProviderId, RootKey};
+use crate::message::Usage;
+use crate::topic;
+use admit::Admission;
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
+use announce::Announcer;
+use load::Load;
+use pace::Timer;
+use rand_core::CryptoRng;
+use session::Session;
 
 /// The machine's number for one running request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,4 +169,132 @@ pub enum Note {
     Announced,
     /// The certificate was renewed.
     Renewed,
+}
+
+/// A session ends after so long, whatever the model does (protocol section 5.5).
+const DEADLINE_MS: u64 = 600_000;
+/// A drained provider waits so long for the last NACKs before it says so.
+const DRAIN_MS: u64 = 3_000;
+
+/// The worker's machine.
+pub struct Provider {
+    config: Config,
+    announcer: Announcer,
+    admission: Admission,
+    load: Load,
+    sessions: BTreeMap<SessionId, Session>,
+    control_tags: BTreeMap<Tag, (SessionId, u32)>,
+    timers: BTreeSet<(Millis, Timer)>,
+    beating: BTreeSet<SessionId>,
+    lingering: BTreeSet<SessionId>,
+    frames: Vec<Frame>,
+    last_beat: u64,
+    next_session: u64,
+    live: usize,
+    last_end: Millis,
+    status: Status,
+    status_until: Option<Millis>,
+    started: Started,
+    drain: Drain,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Started {
+    No,
+    Yes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drain {
+    No,
+    Begun,
+    Done,
+}
+
+impl Provider {
+    /// A provider with this root key. It says nothing before [`Input::Start`], which brings back its operational key and
+    /// its sequences.
+    pub fn new(config: Config, root: RootKey) -> Self {
+        Self {
+            config,
+            announcer: Announcer::new(root),
+            admission: Admission::default(),
+            load: Load::default(),
+            sessions: BTreeMap::new(),
+            control_tags: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            beating: BTreeSet::new(),
+            lingering: BTreeSet::new(),
+            frames: Vec::new(),
+            last_beat: 0,
+            next_session: 0,
+            live: 0,
+            last_end: Millis(0),
+            status: Status::Offline,
+            status_until: None,
+            started: Started::No,
+            drain: Drain::No,
+        }
+    }
+
+    /// Who this provider is.
+    pub fn id(&self) -> ProviderId {
+        self.announcer.id()
+    }
+
+    /// Takes one input and gives what the edge must do, in order.
+    pub fn handle(&mut self, input: Input, now: Millis, rng: &mut impl CryptoRng) -> Vec<Effect> {
+        let mut out = Vec::new();
+        match input {
+            Input::Start(rows) => self.start(&rows, now, &mut out),
+            Input::Message { content_topic, payload } => {
+                if self.started == Started::Yes && content_topic == topic::requests(&self.id()) {
+                    match payload.first() {
+                        Some(&REQUEST) => self.request(&payload, now, rng, &mut out),
+                        Some(&CONTROL) => self.control(&payload, now, rng, &mut out),
+                        _ => out.push(Effect::Note(Note::Dropped)),
+                    }
+                }
+            }
+            Input::Text(id, text) => self.text(id, &text, now, rng, &mut out),
+            Input::Json(id, json) => self.json(id, json, now, rng, &mut out),
+            Input::Usage { session, prompt, completion, source } => {
+                if let Some(session) = self.sessions.get_mut(&session) {
+                    session.usage = Some(Usage { prompt, completion, finish: String::new(), source });
+                }
+            }
+            Input::Finished(id, reason) => {
+                self.load.end(id);
+                self.finish(id, &reason, now, rng, &mut out);
+            }
+            Input::Failed(id, code, retry_after) => {
+                self.load.end(id);
+                self.fail(id, code, retry_after, now, rng, &mut out);
+            }
+            Input::Offers(offers) => self.offers(offers, now),
+            Input::Drain => {
+                if self.drain == Drain::No {
+                    self.drain = Drain::Begun;
+                }
+            }
+            Input::Tick => {}
+        }
+        if self.started == Started::Yes {
+            self.pace(now, rng, &mut out);
+            self.announce(now, rng, &mut out);
+            self.finish_drain(now, &mut out);
+            if let Some(at) = self.wake_at(now) {
+                out.push(Effect::WakeAt(at.max(Millis(now.0.saturating_add(1)))));
+            }
+        }
+        out
+    }
+
+    fn start(&mut self, rows: &[Row], now: Millis, out: &mut Vec<Effect>) {
+        self.announcer.restore(rows);
+        self.last_beat = now.0 / session::BEAT_MS;
+        self.started = Started::Yes;
+        let id = self.id();
+        out.push(Effect::Subscribe { content_topic: topic::requests(&id), shard: topic::shard_of(&id) });
+    }
 }

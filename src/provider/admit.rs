@@ -1,0 +1,180 @@
+//! From a request's bytes to a running session: the checks of protocol section 5.2 in their order. What fails before
+//! the request is known to be authentic and timely is dropped, all alike.
+
+use super::{
+    DEADLINE_MS, Drain, Effect, Job, Note, Provider, SessionId,
+    load::Refusal,
+    pace::Timer,
+    session::{Phase, Session},
+};
+use crate::effect::Millis;
+use crate::envelope::{
+    prompt::{Opened, Request, Rid},
+    response::Accept,
+};
+use crate::error::Code;
+use crate::message::{Body, Op};
+use crate::replay::{Contexts, ReplayCache};
+use alloc::{collections::BTreeMap, vec::Vec};
+use rand_core::CryptoRng;
+
+/// Sessions that run at once (protocol section 5.10).
+const LIVE: usize = 4_096;
+/// A refusal can be sent again for so long.
+const REFUSED_MS: u64 = 12_000;
+/// Probes answered a second: each costs a public-key operation and nothing pays for it.
+const PROBE_MS: u64 = 100;
+/// A client whose request came while the provider drains may try again after so many seconds.
+const DRAIN_RETRY_S: u16 = 30;
+
+/// What is remembered of requests.
+#[derive(Default)]
+pub(super) struct Admission {
+    replay: ReplayCache,
+    sessions: BTreeMap<Rid, SessionId>,
+    contexts: Contexts,
+    probe_at: Millis,
+}
+
+impl Admission {
+    /// The session of this request is over.
+    pub(super) fn done(&mut self, rid: &Rid) {
+        self.sessions.remove(rid);
+    }
+}
+
+/// What came of a request.
+enum Outcome {
+    Dropped,
+    Replayed,
+    Opened(Rid, Opened),
+}
+
+impl Provider {
+    /// Takes a request's bytes.
+    pub(super) fn request(&mut self, payload: &[u8], now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        match self.open(payload, now, rng, out) {
+            Outcome::Dropped => out.push(Effect::Note(Note::Dropped)),
+            Outcome::Replayed => out.push(Effect::Note(Note::Replayed)),
+            Outcome::Opened(rid, opened) => self.admit(rid, opened, now, rng, out),
+        }
+    }
+
+    /// Steps 1 to 8.
+    fn open(&mut self, payload: &[u8], now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) -> Outcome {
+        let Ok(request) = Request::decode(payload) else { return Outcome::Dropped };
+        let id = self.id();
+        if self.announcer.prekey(request.kid()).is_none() {
+            self.announcer.republish(now, rng, out);
+            return Outcome::Dropped;
+        }
+        let rid = request.rid();
+        if let Some(session) = self.admission.sessions.get(&rid).and_then(|id| self.sessions.get_mut(id)) {
+            self.frames.extend(session.accept_frame(rng));
+            return Outcome::Replayed;
+        }
+        if self.admission.replay.contains(&rid) {
+            return Outcome::Replayed;
+        }
+        let mut context = match self.admission.contexts.take(&rid, now) {
+            Some(context) => context,
+            None => {
+                let Some((prekey, bhash)) = self.announcer.prekey(request.kid()) else { return Outcome::Dropped };
+                let Ok(context) = prekey.decapsulate(&request, &id, bhash) else { return Outcome::Dropped };
+                context
+            }
+        };
+        let opened = match context.open(&request) {
+            Ok(opened) => opened,
+            Err(_) => {
+                self.admission.contexts.keep(rid, context, now);
+                return Outcome::Dropped;
+            }
+        };
+        if opened.body.verify_time(now).is_err() {
+            return Outcome::Dropped;
+        }
+        match self.admission.replay.insert(rid, &opened.body, now) {
+            Ok(()) => Outcome::Opened(rid, opened),
+            Err(_) => Outcome::Replayed,
+        }
+    }
+
+    /// Steps 9 and 10.
+    fn admit(&mut self, rid: Rid, opened: Opened, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        let Opened { mut body, keys } = opened;
+        if body.model.is_empty()
+            && let Some(offer) = self.config.offers.first()
+        {
+            body.model = offer.model.id.clone();
+        }
+        let verdict = self.verdict(&body, now);
+        let accept = match verdict {
+            Verdict::Run | Verdict::Probe => {
+                Accept::Accepted { estimate_s: self.load.estimate(&self.config.offers, &body.model) }
+            }
+            Verdict::Refuse(code, retry_after_s) => Accept::Refused { code: code.into(), retry_after_s },
+            Verdict::Silent => return out.push(Effect::Note(Note::Dropped)),
+        };
+        let Ok(keys) = keys.respond(rng) else { return out.push(Effect::Note(Note::Dropped)) };
+        let offer = self.config.offers.iter().find(|offer| offer.model.id == body.model);
+        let prices = offer.map_or((0, 0), |offer| (offer.model.price_in, offer.model.price_out));
+        self.next_session += 1;
+        let id = SessionId(self.next_session);
+        let mut session = Session::new(rid, &body, prices, keys, accept, now);
+        self.frames.extend(session.accept_frame(rng));
+        self.set_timer(2 * session.tick_ms(), Timer::Accept(id), now);
+        self.admission.sessions.insert(rid, id);
+        if let Verdict::Refuse(code, _) = verdict {
+            session.phase = Phase::Refused;
+            out.push(Effect::Note(Note::Refused(code.into())));
+        }
+        let refused = session.phase == Phase::Refused;
+        self.sessions.insert(id, session);
+        if refused {
+            return self.linger(id, REFUSED_MS, now);
+        }
+        self.live += 1;
+        self.expect_controls(id, 0, None);
+        self.set_timer(DEADLINE_MS, Timer::Deadline(id), now);
+        self.settle(id, now, out);
+        if let Verdict::Probe = verdict {
+            return self.finish(id, "stop", now, rng, out);
+        }
+        self.load.begin(id, body.model.clone());
+        out.push(Effect::Note(Note::Accepted));
+        let deadline = Millis(now.0.saturating_add(DEADLINE_MS));
+        out.push(Effect::Infer(Job { session: id, model: body.model, content: body.content, deadline }));
+    }
+
+    fn verdict(&mut self, body: &Body, now: Millis) -> Verdict {
+        if body.verify_supported().is_err() {
+            return Verdict::Refuse(Code::Unsupported, 0);
+        }
+        if body.op == Op::Probe {
+            if now < self.admission.probe_at {
+                return Verdict::Silent;
+            }
+            self.admission.probe_at = Millis(now.0.saturating_add(PROBE_MS));
+            return Verdict::Probe;
+        }
+        if self.drain != Drain::No {
+            return Verdict::Refuse(Code::Overloaded, DRAIN_RETRY_S);
+        }
+        match self.load.admit(&self.config.offers, &body.model) {
+            Err(Refusal::Unknown) => Verdict::Refuse(Code::ModelUnavailable, 0),
+            Err(Refusal::Full) => Verdict::Refuse(Code::Overloaded, self.load.retry_after()),
+            Ok(()) if self.live >= LIVE => Verdict::Refuse(Code::Overloaded, self.load.retry_after()),
+            Ok(()) => Verdict::Run,
+        }
+    }
+}
+
+/// What is done with a request that opened.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Run,
+    Probe,
+    Refuse(Code, u16),
+    Silent,
+}
