@@ -1,6 +1,21 @@
 //! The user's machine: inputs in, effects out (protocol section 5.5). It knows every seen provider and every question
 //! under way; it never waits and never reads a clock.
 
+mod ask;
+mod choose;
+mod control;
+mod discover;
+mod exchange;
+mod order;
+mod resume;
+mod stream;
+
+use crate::{
+    announcement::registry::Registry,
+    effect::{Batch, Millis, Publication, Row},
+    identity::ProviderId,
+    topic::Topic,
+};
 pub use crate::{
     announcement::{
         heartbeat::{Model, Status},
@@ -8,11 +23,11 @@ pub use crate::{
     },
     message::Profile,
 };
-use crate::{
-    effect::{Batch, Millis, Publication, Row},
-    identity::ProviderId,
-};
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use ask::Question;
+use choose::Measures;
+use exchange::{Exchange, ExchangeId, Tags};
+use rand_core::CryptoRng;
 
 /// The edge's own number for one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -227,4 +242,74 @@ pub enum Event {
         /// How.
         end: End,
     },
+}
+
+/// The user's machine.
+#[derive(Default)]
+pub struct Client {
+    registry: Registry,
+    measures: Measures,
+    questions: BTreeMap<AskId, Question>,
+    exchanges: BTreeMap<ExchangeId, Exchange>,
+    tags: Tags,
+    /// Providers whose responses are received, and until when at least.
+    topics: BTreeMap<ProviderId, Millis>,
+    /// Heartbeats whose bundle is not known yet.
+    early: BTreeMap<ProviderId, Vec<u8>>,
+    connected: Millis,
+    queried: Millis,
+    clock_told: Option<i64>,
+    next_exchange: u64,
+}
+
+impl Client {
+    /// A client that knows nobody.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one input and gives what the edge must do, in order.
+    pub fn handle(&mut self, input: Input, now: Millis, rng: &mut impl CryptoRng) -> Vec<Effect> {
+        let mut out = Vec::new();
+        match input {
+            Input::Restored(rows) => self.restore(&rows, now, &mut out),
+            Input::Connected => self.connect(now, &mut out),
+            Input::Disconnected => {}
+            Input::Message { content_topic, payload } => match Topic::parse(&content_topic) {
+                Some(Topic::Discovery) => self.discover(payload, now, rng, &mut out),
+                Some(Topic::Responses(id)) if self.topics.contains_key(&id) => {
+                    self.response(&payload, now, rng, &mut out);
+                }
+                _ => {}
+            },
+            Input::Ask(ask) => self.ask(ask, now, rng, &mut out),
+            Input::Cancel(id) => self.cancel(id, now, rng, &mut out),
+            Input::PublishFailed(id) => self.unsent(id, now),
+            Input::Resume(id, bytes) => self.resume(id, bytes, now, rng, &mut out),
+            Input::Trust(id) => self.trust(id, now, &mut out),
+            Input::Forget => self.forget(&mut out),
+            Input::Tick => self.tick(now, rng, &mut out),
+        }
+        self.tidy_topics(now, &mut out);
+        if let Some(at) = self.wake_at(now) {
+            out.push(Effect::WakeAt(at.max(Millis(now.0.saturating_add(1)))));
+        }
+        out
+    }
+
+    fn tick(&mut self, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        self.expire_providers(now, out);
+        self.expire_questions(now, rng, out);
+        let ids: Vec<ExchangeId> = self.exchanges.keys().copied().collect();
+        for id in ids {
+            self.expire_exchange(id, now, rng, out);
+        }
+    }
+
+    fn wake_at(&self, now: Millis) -> Option<Millis> {
+        let questions = self.questions.values().map(Question::wake_at);
+        let exchanges = self.exchanges.values().filter_map(Exchange::wake_at);
+        let topics = self.topics.values().copied().filter(|held| *held > now);
+        questions.chain(exchanges).chain(topics).chain(self.registry.next_expiry(now)).min()
+    }
 }

@@ -1,0 +1,399 @@
+//! A question from its asking to its end: whom to ask, when to ask again, whom next (protocol section 5.5).
+
+use super::{
+    Ask, AskId, Choice, Client, Effect, End, Event,
+    choose::{self, Measures},
+    control::{CANCEL_MS, CANCELS},
+    exchange::{Exchange, ExchangeId, Leaving, Phase},
+};
+use crate::effect::{Millis, Publication};
+use crate::envelope::prompt::seal_request;
+use crate::error::ErrorKind;
+use crate::identity::ProviderId;
+use crate::message::Body;
+use crate::topic::{self, Topic};
+use alloc::{string::String, vec::Vec};
+use rand_core::CryptoRng;
+
+/// Questions under way at once: more than a person has, few enough to hold all their frames.
+const QUESTIONS: usize = 256;
+/// Providers asked at the same time for one question.
+const RIVALS: usize = 3;
+/// An accept is awaited at least and at most so long before the request is sent again.
+const PATIENCE_MS: (u64, u64) = (1_000, 4_000);
+/// A provider that has not accepted by then is given up.
+const ACCEPT_MS: u64 = 10_000;
+/// Sends of one request: the first and two more.
+const SENDS: u8 = 3;
+/// When no service node took a request, it is tried again after so long.
+const UNSENT_MS: u64 = 2_000;
+/// Right after connecting, a question waits so long for the first announcements.
+const RESOLVE_MS: u64 = 5_000;
+/// A cancelled request's accept may still come: so long it is awaited, to tell the provider.
+const REGRET_MS: u64 = 30_000;
+/// A question ends after so long, or twice the provider's estimate (protocol section 5.5).
+const DEADLINE_MS: u64 = 600_000;
+
+/// A question under way.
+pub(super) struct Question {
+    pub(super) ask: Ask,
+    pub(super) asked: Millis,
+    pub(super) deadline: Millis,
+    pub(super) tried: Vec<ProviderId>,
+    /// The exchange that was accepted.
+    pub(super) winner: Option<ExchangeId>,
+    /// Its last refusal.
+    refusal: Option<(u16, u16)>,
+    /// It waits for the first announcements until then.
+    resolve_until: Option<Millis>,
+}
+
+impl Question {
+    /// A question that begins or comes back.
+    pub(super) fn new(ask: Ask, now: Millis) -> Self {
+        let deadline = Millis(now.0.saturating_add(DEADLINE_MS));
+        Self { ask, asked: now, deadline, tried: Vec::new(), winner: None, refusal: None, resolve_until: None }
+    }
+
+    /// The provider expects to need so long.
+    pub(super) fn estimate(&mut self, estimate_s: u16) {
+        let ms = u64::from(estimate_s).saturating_mul(2_000).max(DEADLINE_MS);
+        self.deadline = Millis(self.asked.0.saturating_add(ms));
+    }
+
+    /// True while it waits for the first announcements.
+    pub(super) fn is_resolving(&self) -> bool {
+        self.resolve_until.is_some()
+    }
+
+    /// When it next needs the time.
+    pub(super) fn wake_at(&self) -> Millis {
+        self.resolve_until.map_or(self.deadline, |until| until.min(self.deadline))
+    }
+}
+
+/// What came of looking for a provider.
+enum Found {
+    Somebody(ProviderId, String),
+    Nobody(End),
+}
+
+impl Client {
+    /// The user asks.
+    pub(super) fn ask(&mut self, ask: Ask, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        let id = ask.id;
+        if self.questions.contains_key(&id) {
+            return;
+        }
+        if self.questions.len() >= QUESTIONS {
+            let end = End::Error { code: 5, retry_after: 1 };
+            return out.push(Effect::Event(Event::Ended { ask: id, end }));
+        }
+        let mut question = Question::new(ask, now);
+        let until = Millis(self.connected.0.saturating_add(RESOLVE_MS));
+        question.resolve_until = (now < until).then_some(until);
+        self.questions.insert(id, question);
+        self.advance(id, now, rng, out);
+    }
+
+    /// The user stops a question.
+    pub(super) fn cancel(&mut self, id: AskId, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        self.end(id, End::Cancelled, now, rng, out);
+    }
+
+    /// Asks the next provider, and ends the question when there is none and nothing is awaited.
+    pub(super) fn advance(&mut self, id: AskId, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        let open = self.open(id).len();
+        if open >= RIVALS {
+            return;
+        }
+        let Some(question) = self.questions.get(&id) else { return };
+        match self.find(question, now, rng) {
+            Found::Somebody(provider, model) => self.send(id, provider, model, now, rng, out),
+            Found::Nobody(_) if open > 0 || question.resolve_until.is_some() => {}
+            Found::Nobody(end) => self.end(id, end, now, rng, out),
+        }
+    }
+
+    fn find(&self, question: &Question, now: Millis, rng: &mut impl CryptoRng) -> Found {
+        let wish = question.ask.model.as_deref();
+        let exhausted = || match question.refusal {
+            Some((code, retry_after)) => End::Error { code, retry_after },
+            None if question.tried.is_empty() => End::NoProvider,
+            None => End::Silent,
+        };
+        match question.ask.choice {
+            Choice::Automatic => {
+                let seen = self.registry.all(now);
+                match choose::choose(seen.iter(), wish, &question.tried, &self.measures, now, rng) {
+                    Some((provider, model)) => Found::Somebody(provider, model),
+                    None => Found::Nobody(exhausted()),
+                }
+            }
+            Choice::Pinned(provider) if question.tried.contains(&provider) => Found::Nobody(exhausted()),
+            Choice::Pinned(provider) => match self.registry.seen(&provider, now) {
+                Some(seen) if seen.key_changed_from.is_some() => Found::Nobody(End::KeyChanged(provider)),
+                Some(seen) if seen.usable && !seen.equivocated => match choose::model_of(&seen, wish) {
+                    Some(model) => Found::Somebody(provider, model),
+                    None => Found::Nobody(End::NoProvider),
+                },
+                _ => Found::Nobody(End::NoProvider),
+            },
+        }
+    }
+
+    /// Whom to ask next for this question.
+    pub(super) fn next_provider(
+        &self,
+        id: AskId,
+        now: Millis,
+        rng: &mut impl CryptoRng,
+    ) -> Option<(ProviderId, String)> {
+        match self.find(self.questions.get(&id)?, now, rng) {
+            Found::Somebody(provider, model) => Some((provider, model)),
+            Found::Nobody(_) => None,
+        }
+    }
+
+    /// Seals the question to this provider and publishes it.
+    pub(super) fn send(
+        &mut self,
+        id: AskId,
+        provider: ProviderId,
+        model: String,
+        now: Millis,
+        rng: &mut impl CryptoRng,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(question) = self.questions.get_mut(&id) else { return };
+        question.resolve_until = None;
+        if !question.tried.contains(&provider) {
+            question.tried.push(provider);
+        }
+        let Some(target) = self.registry.target(&provider, now) else {
+            return self.advance(id, now, rng, out);
+        };
+        let body = Body::infer(now, model.clone(), question.ask.content.clone(), question.ask.profile);
+        let sealed = match seal_request(&target, &body, rng) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                let code = if error.kind() == ErrorKind::TooLarge { 8 } else { 10 };
+                return self.end(id, End::Error { code, retry_after: 0 }, now, rng, out);
+            }
+        };
+        self.next_exchange += 1;
+        let exchange_id = ExchangeId(self.next_exchange);
+        let profile = question.ask.profile;
+        let mut exchange = Exchange::new(id, model.clone(), profile, target.bhash, sealed.payload, sealed.keys, now);
+        exchange.resend_at = Some(Millis(now.0.saturating_add(patience(&self.measures))));
+        exchange.expect(exchange_id, &mut self.tags);
+        self.registry.mark_used(&provider);
+        self.persist(out);
+        self.listen(provider, out);
+        out.push(Effect::Publish { ask: id, provider, message: request(&exchange, now, rng), attempt: 0 });
+        out.push(Effect::Event(Event::Sent { ask: id, provider, model }));
+        self.exchanges.insert(exchange_id, exchange);
+    }
+
+    /// The exchanges of a question that were not given up.
+    pub(super) fn open(&self, id: AskId) -> Vec<ExchangeId> {
+        let open = self.exchanges.iter().filter(|(_, exchange)| exchange.ask == id && exchange.leaving.is_none());
+        open.map(|(id, _)| *id).collect()
+    }
+
+    /// An awaited accept does not come: send again, ask somebody else, or give up.
+    pub(super) fn impatient(&mut self, id: ExchangeId, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        let patience = patience(&self.measures);
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
+        let (ask, provider) = (exchange.ask, exchange.provider);
+        if now.0 >= exchange.sent.0.saturating_add(ACCEPT_MS) {
+            self.measures.failed(provider, now);
+            self.leave(id, now, rng, out);
+            return self.advance(ask, now, rng, out);
+        }
+        let give_up = Millis(exchange.sent.0.saturating_add(ACCEPT_MS));
+        exchange.resend_at = Some(give_up);
+        if exchange.sends < SENDS && !exchange.payload.is_empty() {
+            let again = Millis(now.0.saturating_add(patience.saturating_mul(2)));
+            exchange.resend_at = Some(again.min(give_up));
+            let attempt = exchange.sends;
+            exchange.sends += 1;
+            out.push(Effect::Publish { ask, provider, message: request(exchange, now, rng), attempt });
+        }
+        let automatic = self.questions.get(&ask).is_some_and(|question| question.ask.choice == Choice::Automatic);
+        if automatic {
+            self.advance(ask, now, rng, out);
+        }
+    }
+
+    /// No service node took what was published for this question.
+    pub(super) fn unsent(&mut self, id: AskId, now: Millis) {
+        for exchange in self.exchanges.values_mut() {
+            if exchange.ask == id && exchange.is_waiting() && exchange.leaving.is_none() {
+                exchange.sends = exchange.sends.min(SENDS - 1);
+                exchange.resend_at = Some(Millis(now.0.saturating_add(UNSENT_MS)));
+            }
+        }
+    }
+
+    /// A provider announced another bundle: requests to it that were not accepted yet are sealed anew at once. The old
+    /// ones may still win.
+    pub(super) fn reseal(
+        &mut self,
+        provider: ProviderId,
+        now: Millis,
+        rng: &mut impl CryptoRng,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(target) = self.registry.target(&provider, now) else { return };
+        let mut again = Vec::new();
+        let current: Vec<AskId> = self
+            .exchanges
+            .values()
+            .filter(|exchange| exchange.provider == provider && exchange.bhash == target.bhash)
+            .map(|exchange| exchange.ask)
+            .collect();
+        for exchange in self.exchanges.values_mut() {
+            let stale = exchange.provider == provider && exchange.bhash != target.bhash && exchange.is_waiting();
+            if stale && exchange.leaving.is_none() && !current.contains(&exchange.ask) {
+                // The provider may no longer hold its prekey: sending it again helps nobody.
+                exchange.payload.clear();
+                again.push((exchange.ask, exchange.model.clone()));
+            }
+        }
+        for (ask, model) in again {
+            if self.questions.get(&ask).is_some_and(|question| question.winner.is_none()) {
+                self.send(ask, provider, model, now, rng, out);
+            }
+        }
+    }
+
+    /// A provider refused before anything came.
+    pub(super) fn refused(
+        &mut self,
+        id: ExchangeId,
+        refusal: (u16, u16),
+        now: Millis,
+        rng: &mut impl CryptoRng,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(exchange) = self.exchanges.get(&id) else { return };
+        let (ask, left) = (exchange.ask, exchange.leaving.is_some());
+        self.wipe(id, Millis(0), out);
+        if left {
+            return;
+        }
+        let Some(question) = self.questions.get_mut(&ask) else { return };
+        question.refusal = Some(refusal);
+        // Another provider would find a bad request as bad.
+        if refusal.0 == 1 {
+            let end = End::Error { code: refusal.0, retry_after: refusal.1 };
+            return self.end(ask, end, now, rng, out);
+        }
+        self.advance(ask, now, rng, out);
+    }
+
+    /// Ends a question for the user; what is still under way is cancelled.
+    pub(super) fn end(&mut self, id: AskId, end: End, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        let Some(question) = self.questions.remove(&id) else { return };
+        if question.winner.is_some() {
+            out.push(Effect::Mirror(id, None));
+        }
+        out.push(Effect::Event(Event::Ended { ask: id, end }));
+        for exchange in self.open(id) {
+            self.leave(exchange, now, rng, out);
+        }
+    }
+
+    /// Gives an exchange up: a CANCEL goes out as soon as the provider can be told, and its frames count no more.
+    pub(super) fn leave(&mut self, id: ExchangeId, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
+        if exchange.leaving.is_some() {
+            return;
+        }
+        exchange.payload.clear();
+        exchange.resend_at = None;
+        let until = Millis(now.0.saturating_add(REGRET_MS));
+        exchange.leaving = Some(Leaving { next: now, left: CANCELS, until });
+        self.say_cancel(id, now, rng, out);
+    }
+
+    /// Says CANCEL again where it is due, and forgets the exchange when that was often enough.
+    pub(super) fn say_cancel(&mut self, id: ExchangeId, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
+        let Some(leaving) = &mut exchange.leaving else { return };
+        if now >= leaving.until {
+            return self.wipe(id, Millis(0), out);
+        }
+        if !matches!(exchange.phase, Phase::Streaming(_)) || now < leaving.next {
+            return;
+        }
+        if leaving.left == 0 {
+            return self.wipe(id, Millis(0), out);
+        }
+        leaving.left -= 1;
+        leaving.next = Millis(now.0.saturating_add(CANCEL_MS));
+        self.say(id, &crate::envelope::control::Control::Cancel, now, rng, out);
+    }
+
+    /// Receives the answers of a provider.
+    pub(super) fn listen(&mut self, provider: ProviderId, out: &mut Vec<Effect>) {
+        if self.topics.insert(provider, Millis(0)).is_none() {
+            let (content_topic, shard) = (topic::responses(&provider), topic::shard_of(&provider));
+            out.push(Effect::Subscribe { content_topic, shard, provider: Some(provider) });
+        }
+    }
+
+    /// Erases an exchange's keys; its topic stays until `hold` where others shall not see the end.
+    pub(super) fn wipe(&mut self, id: ExchangeId, hold: Millis, out: &mut Vec<Effect>) {
+        let Some(mut exchange) = self.exchanges.remove(&id) else { return };
+        exchange.forget_all(&mut self.tags);
+        if let Some(held) = self.topics.get_mut(&exchange.provider) {
+            *held = hold.max(*held);
+        }
+        self.tidy_topics(Millis(0), out);
+    }
+
+    /// Leaves the topics that no exchange needs any more.
+    pub(super) fn tidy_topics(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        let idle: Vec<ProviderId> = self
+            .topics
+            .iter()
+            .filter(|(provider, held)| {
+                **held <= now && !self.exchanges.values().any(|exchange| exchange.provider == **provider)
+            })
+            .map(|(provider, _)| *provider)
+            .collect();
+        for provider in idle {
+            self.topics.remove(&provider);
+            let (content_topic, shard) = (topic::responses(&provider), topic::shard_of(&provider));
+            out.push(Effect::Unsubscribe { content_topic, shard });
+        }
+    }
+
+    /// What time alone brings to questions.
+    pub(super) fn expire_questions(&mut self, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        let due: Vec<AskId> = self.questions.iter().filter(|(_, q)| q.wake_at() <= now).map(|(id, _)| *id).collect();
+        for id in due {
+            let Some(question) = self.questions.get_mut(&id) else { continue };
+            if now >= question.deadline {
+                let end = if question.winner.is_some() { End::Truncated } else { End::Silent };
+                self.end(id, end, now, rng, out);
+            } else {
+                question.resolve_until = None;
+                self.advance(id, now, rng, out);
+            }
+        }
+    }
+}
+
+/// How long an accept is awaited before the request is sent again.
+fn patience(measures: &Measures) -> u64 {
+    let twice = measures.accept_p95().map_or(0, |ms| u64::from(ms).saturating_mul(2));
+    twice.clamp(PATIENCE_MS.0, PATIENCE_MS.1)
+}
+
+/// The same bytes under a new timestamp.
+fn request(exchange: &Exchange, now: Millis, rng: &mut impl CryptoRng) -> Publication {
+    Publication::new(Topic::Requests(exchange.provider), exchange.payload.clone(), now, rng)
+}

@@ -1,0 +1,123 @@
+//! Whom the client knows: announcements from store and live ones alike go to the registry, and what changed is told
+//! (protocol section 2.4).
+
+use super::{Client, Effect, Event};
+use crate::announcement::registry::Heard;
+use crate::effect::{Millis, Row};
+use crate::identity::ProviderId;
+use crate::topic::{self, COMMON_SHARD};
+use alloc::vec::Vec;
+use rand_core::CryptoRng;
+
+/// Bundles are published every 600 s, so this far back the store has one of everybody who is there.
+const HISTORY_S: u64 = 660;
+/// The store is asked for unknown bundles at most this often.
+const QUERY_MS: u64 = 15_000;
+/// Heartbeats that wait for their bundle: newcomers are half of the registry's table at most.
+const EARLY: usize = 1_024;
+
+impl Client {
+    /// Takes back what was stored.
+    pub(super) fn restore(&mut self, rows: &[Row], now: Millis, out: &mut Vec<Effect>) {
+        self.registry.restore(rows);
+        for seen in self.registry.all(now) {
+            out.push(Effect::Event(Event::Provider(seen)));
+        }
+    }
+
+    /// The network is usable: receive and fetch anew.
+    pub(super) fn connect(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        self.connected = now;
+        let content_topic = topic::discovery();
+        out.push(Effect::Subscribe { content_topic: content_topic.into(), shard: COMMON_SHARD, provider: None });
+        for provider in self.topics.keys() {
+            let (content_topic, shard) = (topic::responses(provider), topic::shard_of(provider));
+            out.push(Effect::Subscribe { content_topic, shard, provider: Some(*provider) });
+        }
+        self.query(now, out);
+    }
+
+    /// Takes a payload of the discovery topic.
+    pub(super) fn discover(&mut self, payload: Vec<u8>, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        match self.registry.accept(&payload, now) {
+            Ok(Heard::Changed(id)) => {
+                self.changed(id, now, rng, out);
+                if let Some(early) = self.early.remove(&id)
+                    && let Ok(Heard::Changed(id)) = self.registry.accept(&early, now)
+                {
+                    self.changed(id, now, rng, out);
+                }
+            }
+            Ok(Heard::UnknownBundle(id)) => {
+                if self.early.len() < EARLY || self.early.contains_key(&id) {
+                    self.early.insert(id, payload);
+                }
+                if now.0 >= self.queried.0.saturating_add(QUERY_MS) {
+                    self.query(now, out);
+                }
+            }
+            Ok(Heard::Known) => {}
+            Err(_) => {
+                let offset = self.registry.clock_offset(now);
+                if offset != self.clock_told {
+                    self.clock_told = offset;
+                    out.extend(offset.map(|seconds| Effect::Event(Event::ClockOff(seconds))));
+                }
+                self.expire_providers(now, out);
+            }
+        }
+        self.persist(out);
+    }
+
+    /// What time alone changed about providers.
+    pub(super) fn expire_providers(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        for id in self.registry.expired(now) {
+            self.tell(id, now, out);
+        }
+    }
+
+    /// The user trusts a provider.
+    pub(super) fn trust(&mut self, id: ProviderId, now: Millis, out: &mut Vec<Effect>) {
+        self.registry.trust(&id);
+        self.persist(out);
+        self.tell(id, now, out);
+    }
+
+    /// The user forgets all providers.
+    pub(super) fn forget(&mut self, out: &mut Vec<Effect>) {
+        self.registry.forget();
+        self.early.clear();
+        self.measures = super::Measures::default();
+        self.persist(out);
+    }
+
+    /// Writes what the registry wants to keep.
+    pub(super) fn persist(&mut self, out: &mut Vec<Effect>) {
+        let batch = self.registry.take_batch();
+        if !batch.is_empty() {
+            out.push(Effect::Persist(batch));
+        }
+    }
+
+    fn changed(&mut self, id: ProviderId, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        self.persist(out);
+        self.tell(id, now, out);
+        self.reseal(id, now, rng, out);
+        let waiting: Vec<_> = self.questions.iter().filter(|(_, q)| q.is_resolving()).map(|(ask, _)| *ask).collect();
+        for ask in waiting {
+            self.advance(ask, now, rng, out);
+        }
+    }
+
+    fn tell(&mut self, id: ProviderId, now: Millis, out: &mut Vec<Effect>) {
+        if let Some(seen) = self.registry.seen(&id, now) {
+            out.push(Effect::Event(Event::Provider(seen)));
+        }
+    }
+
+    fn query(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        self.queried = now;
+        let content_topic = topic::discovery().into();
+        out.push(Effect::Query { content_topic, shard: COMMON_SHARD, seconds: HISTORY_S });
+    }
+}

@@ -1,0 +1,119 @@
+//! A question under way outlives a killed background (protocol section 6.5): what is mirrored, and how it goes on.
+
+use super::{
+    Ask, AskId, Choice, Client, Effect, End, Event,
+    ask::Question,
+    exchange::{Dirty, Exchange, ExchangeId, Phase, Stream, Verdict},
+};
+use crate::cbor;
+use crate::effect::Millis;
+use crate::envelope::response::ClientSession;
+use crate::error::Error;
+use crate::message::{MAX_MODEL_ID, MAX_RECORD, RecordReader, RecordsDigest};
+use alloc::{string::String, vec::Vec};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+/// Largest mirrored session and digest state, in bytes: both are a few hundred.
+const PART: usize = 1_024;
+/// A record that is not whole yet, with its head and the frame that brought its last part.
+const REST: usize = MAX_RECORD + 1_024;
+
+impl Client {
+    /// Gives the edge what this exchange comes back from.
+    pub(super) fn mirror(&mut self, id: ExchangeId, now: Millis, out: &mut Vec<Effect>) {
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
+        if exchange.leaving.is_some() {
+            return;
+        }
+        let Phase::Streaming(stream) = &mut exchange.phase else { return };
+        stream.mirrored = now;
+        stream.dirty = Dirty::No;
+        let session = stream.session.mirror();
+        let mut map = cbor::Map::new();
+        map.uint(0, 1u8).bytes(1, &session).uint(2, stream.order.next()).bytes(3, &stream.reader.digest().to_bytes());
+        map.bytes(4, stream.reader.rest()).uint(5, stream.text_bytes).uint(6, stream.json_events);
+        map.uint(7, stream.numbers.reserved()).text(8, &exchange.model);
+        map.uint(9, stream.receipt as u8);
+        out.push(Effect::Mirror(exchange.ask, Some(map.finish())));
+    }
+
+    /// Goes on from a mirror.
+    pub(super) fn resume(
+        &mut self,
+        ask: AskId,
+        bytes: Vec<u8>,
+        now: Millis,
+        rng: &mut impl CryptoRng,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.questions.contains_key(&ask) {
+            return;
+        }
+        let bytes = Zeroizing::new(bytes);
+        let Ok((stream, model)) = decode(&bytes, now) else {
+            out.push(Effect::Mirror(ask, None));
+            return out.push(Effect::Event(Event::Ended { ask, end: End::Truncated }));
+        };
+        let provider = *stream.session.provider();
+        let (text_bytes, json_events, profile) = (stream.text_bytes, stream.json_events, stream.session.profile());
+        self.next_exchange += 1;
+        let id = ExchangeId(self.next_exchange);
+        let mut question = Question::new(
+            Ask { id: ask, choice: Choice::Pinned(provider), model: Some(model.clone()), content: Vec::new(), profile },
+            now,
+        );
+        question.tried.push(provider);
+        question.winner = Some(id);
+        self.questions.insert(ask, question);
+        let mut exchange = Exchange::resume(ask, model, stream, now);
+        exchange.expect(id, &mut self.tags);
+        self.exchanges.insert(id, exchange);
+        self.listen(provider, out);
+        out.push(Effect::Event(Event::Resumed { ask, provider, text_bytes, json_events }));
+        self.mirror(id, now, out);
+        self.expire_exchange(id, now, rng, out);
+    }
+}
+
+fn decode(bytes: &[u8], now: Millis) -> Result<(Stream, String), Error> {
+    const WRONG: Error = Error::malformed("mirror");
+    let (mut session, mut next, mut digest, mut rest) = (None, None, None, None);
+    let (mut text_bytes, mut json_events, mut control, mut model) = (0, 0, None, None);
+    let mut receipt = Verdict::Awaited;
+    let mut reader = cbor::Reader::new(bytes);
+    reader.map(|key, r| {
+        match key {
+            0 if r.uint()? == 1 => {}
+            1 => session = Some(ClientSession::restore(r.bytes(PART)?)?),
+            2 => next = Some(r.u32()?),
+            3 => digest = Some(RecordsDigest::from_bytes(r.bytes(PART)?)?),
+            4 => rest = Some(r.bytes(REST)?),
+            5 => text_bytes = r.uint()?,
+            6 => json_events = r.uint()?,
+            7 => control = Some(r.u32()?),
+            8 => model = Some(r.text(MAX_MODEL_ID)?),
+            9 => {
+                receipt = match r.uint()? {
+                    1 => Verdict::Good,
+                    2 => Verdict::Bad,
+                    _ => Verdict::Awaited,
+                }
+            }
+            _ => return Err(WRONG),
+        }
+        Ok(true)
+    })?;
+    reader.finish()?;
+    let (Some(session), Some(next), Some(digest), Some(rest)) = (session, next, digest, rest) else {
+        return Err(WRONG);
+    };
+    let (Some(control), Some(model)) = (control, model) else { return Err(WRONG) };
+    let mut reader = RecordReader::resume(digest);
+    reader.push(rest);
+    let mut stream = Stream::new(session, next, reader, control, now);
+    // Whatever was sent while nobody listened is asked for at once.
+    stream.order.ask_now(now);
+    (stream.text_bytes, stream.json_events, stream.receipt) = (text_bytes, json_events, receipt);
+    Ok((stream, model.into()))
+}
