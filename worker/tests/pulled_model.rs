@@ -49,6 +49,19 @@ async fn greedy_answers_are_golden() {
     let (text, usage, end) = ask(&backend, preset, question).await;
     assert_eq!(text, "The capital of France is Paris.");
     assert_eq!(end.as_deref(), Ok("stop"));
-    assert_eq!(usage.source, Source::Backend);
-    eprintln!("usage {usage:?}");
+    assert_eq!(usage, Usage { prompt: 27, completion: 7, source: Source::Backend });
+}
+
+#[tokio::test]
+async fn presets_answer_visibly_differently() {
+    let question = r#"{"messages":[{"role":"user","content":"Tell me about rain."}],"temperature":0,"max_tokens":24}"#;
+    let mut answers = Vec::new();
+    for name in ["assistant", "list"] {
+        let Some((backend, preset)) = load(name) else { return };
+        let (text, usage, end) = ask(&backend, preset, question).await;
+        assert_eq!((usage.completion, end.as_deref()), (24, Ok("length")), "{text}");
+        answers.push(text);
+    }
+    assert!(answers[0].starts_with("Rain is a fundamental element"), "{answers:?}");
+    assert!(answers[1].starts_with("1. "), "{answers:?}");
 }

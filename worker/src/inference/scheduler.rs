@@ -25,6 +25,14 @@ const PROBE_UP: Duration = Duration::from_secs(10);
 const PROBE_DOWN: Duration = Duration::from_secs(15);
 /// So many probes fail before a backend counts as down.
 const PROBES_UNTIL_DOWN: u8 = 3;
+/// Retries of a job that has not begun to answer.
+const MAX_RETRIES: u32 = 2;
+/// Before the next try where the backend names no time.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// An answer of fewer tokens does not count for [`Scheduler::tokens_per_second`].
+const MIN_TOKENS_FOR_RATE: u64 = 16;
+/// A longer `Retry-After`, in seconds, goes to the client instead of being waited for.
+const MAX_RETRY_AFTER: u16 = 10;
 
 /// A model that this worker offers, and who runs it.
 #[derive(Clone)]
@@ -80,6 +88,8 @@ struct Load {
     live: u32,
     /// Smoothed time that a job holds its slot; none before the first one ended.
     mean: Option<Duration>,
+    /// Smoothed tokens per second of one answer; none before the first was counted.
+    rate: Option<f64>,
 }
 
 impl Scheduler {
@@ -108,6 +118,13 @@ impl Scheduler {
     /// Jobs that have not ended.
     pub fn live(&self) -> usize {
         lock(&self.live).len()
+    }
+
+    /// Tokens per second of one answer of this model, as measured; 0 before the first answer of some length.
+    pub fn tokens_per_second(&self, model: &str) -> u32 {
+        let rate = self.lanes.get(model).and_then(|lane| lock(&lane.load).rate);
+        // A rate below zero or beyond the type's range does not come out of `learn_rate`.
+        rate.map_or(0, |rate| rate.round() as u32)
     }
 
     /// Starts or queues a job. It ends with exactly one terminal input on the receiver of [`Scheduler::start`]. A job
@@ -200,7 +217,7 @@ impl Scheduler {
             };
             let mut request = request.clone();
             request.model.clone_from(&route.upstream_id);
-            let (end, began) = self.run_on(route, slot, session, request, cancel).await;
+            let (end, began) = self.run_on(lane, route, slot, session, request, cancel).await;
             let Err(failure) = end else { return end };
             let pause = match (failure.code, failure.retry_after) {
                 _ if began || cancel.is_cancelled() || tries >= MAX_RETRIES => return Err(failure),
@@ -223,6 +240,7 @@ impl Scheduler {
     /// Runs a request on one backend; says also whether any part of an answer came.
     async fn run_on(
         &self,
+        lane: &Lane,
         route: &Route,
         slot: OwnedSemaphorePermit,
         session: SessionId,
@@ -240,9 +258,12 @@ impl Scheduler {
             }
         };
         let forward = async {
-            let mut began = false;
+            let mut began = None;
             while let Some(token) = tokens.recv().await {
-                began = true;
+                let first = *began.get_or_insert_with(Instant::now);
+                if let Token::Usage(usage) = &token {
+                    lane.learn_rate(usage.completion, first.elapsed());
+                }
                 self.emit(match token {
                     Token::Text(text) => Input::Text(session, text),
                     Token::Json(json) => Input::Json(session, json),
@@ -255,7 +276,7 @@ impl Scheduler {
                 })
                 .await;
             }
-            began
+            began.is_some()
         };
         let (end, began) = tokio::join!(bounded, forward);
         let linger = route.backend.lingers();
@@ -268,13 +289,6 @@ impl Scheduler {
         (end, began)
     }
 }
-
-/// Retries of a job that has not begun to answer.
-const MAX_RETRIES: u32 = 2;
-/// Before the next try where the backend names no time.
-const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// A longer `Retry-After`, in seconds, goes to the client instead of being waited for.
-const MAX_RETRY_AFTER: u16 = 10;
 
 /// A job's place in its lane, given back when dropped.
 struct Place<'a>(&'a Lane);
@@ -319,6 +333,15 @@ impl Lane {
     fn learn(&self, took: Duration) {
         let mut load = lock(&self.load);
         load.mean = Some(load.mean.map_or(took, |mean| (mean.saturating_mul(7) + took) / 8));
+    }
+
+    /// Few tokens say little about the rate, so short answers do not count.
+    fn learn_rate(&self, tokens: u64, took: Duration) {
+        if tokens >= MIN_TOKENS_FOR_RATE && !took.is_zero() {
+            let rate = (tokens as f64 / took.as_secs_f64()).min(f64::from(u32::MAX));
+            let mut load = lock(&self.load);
+            load.rate = Some(load.rate.map_or(rate, |mean| (mean * 7.0 + rate) / 8.0));
+        }
     }
 
     /// Routes that are up before those that are down, then those with more free slots, then the operator's order.
