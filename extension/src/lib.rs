@@ -1,15 +1,7 @@
 //! The user's side of the marketplace: one wasm for panel and background.
 
-mod background;
-mod conversation;
-mod mirror;
-mod platform;
-mod port;
-mod route;
-mod seal;
-mod settings;
-mod storage;
-mod transport;
+pub mod platform;
+pub mod port;
 mod ui;
 
 /// Draws the panel; called once by each panel page.

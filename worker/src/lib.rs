@@ -1,8 +1,23 @@
 //! The provider's program as a library: what the binary `worker` is made of.
+//!
+//! [`run`] puts it together: [`config`] says what is wanted, [`state`] and [`storage`] keep who the provider is,
+//! [`ports`] starts the Waku node, [`fleet`] what runs models, and [`serve`] is the loop between them and the core.
 
+pub mod cli;
 pub mod config;
+mod discovery;
+pub mod doctor;
+pub mod fleet;
 pub mod inference;
+pub mod init;
 pub mod local;
+pub mod log;
+pub mod models;
+pub mod network;
+pub mod ports;
+mod publisher;
+pub mod run;
+pub mod serve;
 pub mod state;
 pub mod storage;
 

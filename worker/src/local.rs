@@ -26,6 +26,8 @@ pub struct Entry {
     pub peer_id: String,
     /// Its process.
     pub pid: u32,
+    /// `local` or `network`: a worker of the one never joins the other.
+    pub mode: String,
     /// Cluster of the network it is in.
     pub cluster: u16,
     /// Shards of that network.
@@ -39,11 +41,18 @@ pub struct Entry {
 impl Entry {
     /// Addresses that a browser dials.
     pub fn websocket_addresses(&self) -> impl Iterator<Item = &str> {
-        self.addresses
-            .iter()
-            .map(String::as_str)
-            .filter(|address| address.split('/').any(|part| part == "ws" || part == "wss"))
+        self.addresses.iter().map(String::as_str).filter(|address| is_websocket(address))
     }
+
+    /// Whether both are to be connected.
+    pub fn is_of_same_network(&self, other: &Self) -> bool {
+        (&self.mode, self.cluster, self.shards) == (&other.mode, other.cluster, other.shards)
+    }
+}
+
+/// Whether a multiaddr is one of the WebSocket transport.
+pub fn is_websocket(address: &str) -> bool {
+    address.split('/').any(|part| part == "ws" || part == "wss")
 }
 
 /// An entry on disk, removed when dropped.
@@ -106,6 +115,7 @@ mod tests {
             provider_id: None,
             peer_id: "12D3".to_owned(),
             pid: 1,
+            mode: "local".to_owned(),
             cluster: 66,
             shards: 8,
             addresses: vec!["/ip4/127.0.0.1/tcp/1/p2p/12D3".into(), "/ip4/127.0.0.1/tcp/2/ws/p2p/12D3".into()],

@@ -176,10 +176,13 @@ const fn kind(table: Table) -> &'static str {
     }
 }
 
+/// Values by table and key.
+type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+
 /// Rows in memory, for tests.
 #[derive(Default)]
 pub struct MemoryStorage {
-    rows: Mutex<BTreeMap<(Table, Vec<u8>), Vec<u8>>>,
+    rows: Mutex<Rows>,
 }
 
 #[async_trait]
@@ -216,7 +219,64 @@ impl Storage for MemoryStorage {
 
 impl MemoryStorage {
     /// Nothing panics while it holds this lock, so a poisoned one is whole.
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(Table, Vec<u8>), Vec<u8>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+    use privacyai::store::{Step, conformance};
+
+    /// Plays the core's script; `reopen` gives the store as its next process would find it.
+    async fn check<S: Storage>(mut store: S, reopen: impl AsyncFn(S) -> S) {
+        for (number, step) in conformance().into_iter().enumerate() {
+            match step {
+                Step::Write(batch) => store.write(batch).await.unwrap(),
+                Step::ExpectGet(table, key, value) => {
+                    assert_eq!(store.get(table, &key).await.unwrap(), value, "step {number}");
+                }
+                Step::ExpectScan(table, rows) => assert_eq!(store.scan(table).await.unwrap(), rows, "step {number}"),
+                Step::Reopen => store = reopen(store).await,
+                Step::Clear => store.clear().await.unwrap(),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn memory_conforms() {
+        check(MemoryStorage::default(), async |store| store).await;
+    }
+
+    #[tokio::test]
+    async fn sqlite_conforms_and_is_private() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("worker.db");
+        check(SqliteStorage::open(&path).await.unwrap(), async |store: SqliteStorage| {
+            store.close().await;
+            SqliteStorage::open(&path).await.unwrap()
+        })
+        .await;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            for file in std::fs::read_dir(scratch.path()).unwrap() {
+                let file = file.unwrap();
+                assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_newer_database_is_left_alone() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("worker.db");
+        let store = SqliteStorage::open(&path).await.unwrap();
+        sqlx::query("UPDATE form SET number = 2").execute(&store.pool).await.unwrap();
+        store.close().await;
+        let error = SqliteStorage::open(&path).await.err().unwrap();
+        assert!(error.to_string().contains("newer worker"), "{error}");
     }
 }

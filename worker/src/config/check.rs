@@ -4,11 +4,11 @@ use super::{
     Backend, BackendKind, Config, ConfigError, DEFAULT_MODEL, DEFAULT_PROVIDER_ID, DEFAULT_TCP_PORT, DEFAULT_WS_PORT,
     Environment, Flags, Listen, Mode, Place, Port, Quant, Weights,
     backends::{check_backends, default_threads},
-    derive_default_preset,
     environment::{PROVIDER_ID_FIX, check_provider_id, check_provider_name, parse_mode},
     file::{self, File},
     models::{add_implied_models, check_models},
 };
+use crate::inference::preset::Preset;
 use std::{
     net::{IpAddr, Ipv4Addr},
     ops::Range,
@@ -107,7 +107,7 @@ pub(super) fn check(
             backends.get(*index).is_some_and(|backend| matches!(backend.kind, BackendKind::Embedded { .. }))
         });
         if embedded && model.preset.is_none() {
-            model.preset = Some(derive_default_preset(&provider_id).to_owned());
+            model.preset = Some(Preset::of_handle(&provider_id).name.to_owned());
         }
     }
     if models.iter().any(|model| model.price_in > 0 || model.price_out > 0) {
@@ -268,6 +268,7 @@ mod tests {
         refuses(&format!("{GPU}{LLAMA}context_length = 0\n"), 8, "context_length is 0");
         refuses(&format!("{GPU}{LLAMA}context_length = 8\nmax_output_tokens = 9\n"), 9, "more than context_length");
         refuses(&format!("{GPU}{LLAMA}capabilities = [\"wings\"]\n"), 8, "\"wings\" is unknown");
+        refuses(&format!("{GPU}{LLAMA}preset = \"pirate\"\n"), 8, "\"pirate\" is unknown");
         refuses(&format!("{GPU}{LLAMA}price = {{ input_per_mtok = \"1e3\" }}\n"), 8, "no amount");
         refuses(&format!("{GPU}{LLAMA}price = {{ cheap = \"1\" }}\n"), 8, "unknown field `cheap`");
     }

@@ -9,7 +9,6 @@ mod models;
 
 pub use environment::{DEFAULT_PROVIDER_ID, Environment, MAX_PROVIDER_ID_BYTES, MAX_PROVIDER_NAME_BYTES, Mode};
 
-use sha2::{Digest as _, Sha256};
 use std::{
     fmt, io,
     net::IpAddr,
@@ -29,8 +28,6 @@ pub const DEFAULT_MODEL: &str = "smollm2";
 const DEFAULT_CONTEXT: u32 = 2_048;
 /// Longest answer of the embedded default, in tokens.
 const DEFAULT_OUTPUT: u32 = 512;
-/// The default presets; which one follows from PROVIDER_ID.
-pub const DEFAULT_PRESETS: [&str; 2] = ["assistant", "list"];
 
 /// Everything the worker runs by, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -208,6 +205,41 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Threads of the embedded engine, none when no backend is embedded. They are the process's, so the largest wish
+    /// counts.
+    pub fn embedded_threads(&self) -> Option<usize> {
+        self.backends
+            .iter()
+            .filter_map(|backend| match backend.kind {
+                BackendKind::Embedded { threads, .. } => Some(threads),
+                BackendKind::OpenAi { .. } => None,
+            })
+            .max()
+    }
+
+    /// What is set, for `worker check-config`.
+    pub fn summary(&self) -> String {
+        let source = self.source.as_deref().map_or("no file: embedded default".into(), Path::to_string_lossy);
+        let mut lines = vec![
+            format!("configuration is good ({source})"),
+            format!("provider {} ({:?}), {} mode", self.provider_id, self.provider_name, self.mode.as_str()),
+        ];
+        for model in &self.models {
+            let names: Vec<&str> = model
+                .backends
+                .iter()
+                .filter_map(|index| self.backends.get(*index))
+                .map(|backend| backend.name.as_str())
+                .collect();
+            let preset = model.preset.as_deref().map_or_else(String::new, |preset| format!(", preset {preset}"));
+            lines.push(format!("model {} on {}, context {}{preset}", model.id, names.join(", "), model.context_length));
+        }
+        lines.extend(self.notices.iter().map(|notice| format!("note: {notice}")));
+        lines.join("\n")
+    }
+}
+
 /// The configuration's name inside the state folder.
 pub const FILE_NAME: &str = "worker.toml";
 
@@ -229,15 +261,6 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         });
     }
     Ok(text)
-}
-
-/// The preset of a worker that has none set: first byte of SHA-256 of PROVIDER_ID, modulo 2, so that two workers told
-/// apart by that variable alone answer differently.
-pub fn derive_default_preset(provider_id: &str) -> &'static str {
-    let digest = Sha256::digest(provider_id.as_bytes());
-    let first = digest.first().copied().unwrap_or_default();
-    let [assistant, list] = DEFAULT_PRESETS;
-    if first % 2 == 0 { assistant } else { list }
 }
 
 /// What is wrong with what the operator set.
@@ -291,15 +314,6 @@ impl std::error::Error for ConfigError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_default_preset_follows_the_provider_id() {
-        let check = |id: &str| {
-            let first = Sha256::digest(id.as_bytes())[0];
-            assert_eq!(derive_default_preset(id), ["assistant", "list"][usize::from(first % 2)], "{id}");
-        };
-        ["provider", "gpt-provider", "a", "b", "c"].into_iter().for_each(check);
-    }
 
     #[test]
     fn a_missing_file_is_named_and_none_at_all_is_the_default() {

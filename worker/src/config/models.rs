@@ -3,8 +3,9 @@
 use super::{
     Backend, BackendKind, ConfigError, DEFAULT_CONTEXT, DEFAULT_OUTPUT, Model, Weights,
     check::{MAX_PARALLEL, Source},
-    derive_default_preset, file,
+    file,
 };
+use crate::inference::preset::{PRESETS, Preset};
 use std::collections::BTreeSet;
 use toml::Spanned;
 
@@ -84,6 +85,14 @@ pub(super) fn check_models(
             .as_ref()
             .map(|jobs| positive(source, Some(jobs), "max_concurrency", 1))
             .transpose()?;
+        if let Some(preset) = model.preset.as_ref().filter(|preset| Preset::parse(preset.get_ref()).is_none()) {
+            let known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+            return Err(source.at(
+                preset,
+                format!("preset {:?} is unknown", preset.get_ref()),
+                format!("choose among: {}, or remove the line", known.join(", ")),
+            ));
+        }
         models.push(Model {
             id: id.clone(),
             backends: indices,
@@ -144,7 +153,7 @@ pub(super) fn add_implied_models(
             max_concurrency: None,
             queue: None,
             tokenizer: None,
-            preset: Some(derive_default_preset(provider_id).to_owned()),
+            preset: Some(Preset::of_handle(provider_id).name.to_owned()),
             capabilities: 0,
             price_in: 0,
             price_out: 0,
