@@ -1,7 +1,15 @@
 //! The user's side of the marketplace: one wasm for panel and background.
 
-pub mod platform;
-pub mod port;
+mod background;
+mod conversation;
+mod mirror;
+mod platform;
+mod port;
+mod route;
+mod seal;
+mod settings;
+mod storage;
+mod transport;
 mod ui;
 
 /// Draws the panel; called once by each panel page.

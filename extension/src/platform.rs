@@ -37,9 +37,6 @@ extern "C" {
     #[wasm_bindgen(method, js_name = addListener)]
     pub fn add_listener(this: &ChromeEvent, listener: &Function);
 
-    #[wasm_bindgen(js_namespace = ["chrome", "runtime"], js_name = connect, catch)]
-    fn runtime_connect(info: &JsValue) -> Result<Port, JsValue>;
-
     #[wasm_bindgen(js_namespace = ["chrome", "runtime"], js_name = sendMessage, catch)]
     fn runtime_send_message(message: &JsValue) -> Result<Promise, JsValue>;
 
@@ -95,11 +92,6 @@ pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     let Ok(()) = Entropy.try_fill_bytes(&mut bytes);
     bytes
-}
-
-/// Opens a port to the background's host.
-pub fn connect(name: &str) -> Result<Port, JsValue> {
-    runtime_connect(&object(&[("name", &name.into())]))
 }
 
 /// Asks the service worker (or event page) something: `to_worker` names it. Answers its `value`.

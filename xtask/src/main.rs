@@ -49,10 +49,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// The repository's root folder.
+/// The repository's root folder: of the checkout whose `cargo xtask` runs, even where several share a target folder.
 fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let package = PathBuf::from(package);
+    package.parent().map(Path::to_path_buf).unwrap_or(package)
 }
 
 /// Says on stderr what is going on, with the seconds since the task began.

@@ -353,3 +353,123 @@ async fn send(stream: &mut Option<Stream>, opener: &Opener, peer: PeerId, encode
 pub(crate) fn response(request_id: String, status: u32, description: &str) -> proto::FilterSubscribeResponse {
     proto::FilterSubscribeResponse { request_id, status_code: status, status_desc: Some(description.to_owned()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use super::*;
+    use crate::streams;
+
+    const SHARD: &str = "/waku/2/rs/66/0";
+
+    /// A filter whose pushes find no peer; the behaviour keeps the opener's requests waiting.
+    fn filter(max_peers: usize) -> (Arc<Filter>, streams::Behaviour) {
+        let sharding = Sharding::new(66, NonZeroU16::new(1).unwrap());
+        let (behaviour, opener, _) = streams::Behaviour::new(&[]);
+        (Filter::new(sharding, opener, max_peers), behaviour)
+    }
+
+    fn ask(filter: &Arc<Filter>, peer: PeerId, kind: i32, topics: &[String], now: Instant) -> u32 {
+        let request = proto::FilterSubscribeRequest {
+            request_id: "id".into(),
+            filter_subscribe_type: kind,
+            pubsub_topic: Some(if topics.is_empty() { String::new() } else { SHARD.into() }),
+            content_topics: topics.to_vec(),
+        };
+        let response = filter.answer(peer, &request.encode_to_vec(), now);
+        assert_eq!(response.request_id, "id");
+        response.status_code
+    }
+
+    const PING: i32 = 0;
+    const SUBSCRIBE: i32 = 1;
+    const UNSUBSCRIBE: i32 = 2;
+    const UNSUBSCRIBE_ALL: i32 = 3;
+
+    fn topic(number: usize) -> String {
+        format!("/test/1/{number}/proto")
+    }
+
+    fn message(number: usize, bytes: usize) -> WakuMessage {
+        WakuMessage { payload: vec![0; bytes], content_topic: topic(number), ..WakuMessage::default() }
+    }
+
+    #[tokio::test]
+    async fn subscriptions_live_while_they_are_refreshed() {
+        let (filter, _behaviour) = filter(10);
+        let (peer, start) = (PeerId::random(), Instant::now());
+        assert_eq!(ask(&filter, peer, PING, &[], start), 404);
+        assert_eq!(ask(&filter, peer, SUBSCRIBE, &[topic(1)], start), 200);
+        assert!(filter.push(0, &message(1, 1), start));
+        assert!(!filter.push(0, &message(2, 1), start), "another topic");
+        let later = start + TIME_TO_LIVE;
+        assert_eq!(ask(&filter, peer, PING, &[], later), 200, "just in time");
+        filter.expire(later + TIME_TO_LIVE);
+        assert!(filter.push(0, &message(1, 1), later + TIME_TO_LIVE));
+        let late = later + TIME_TO_LIVE + Duration::from_secs(1);
+        assert!(!filter.push(0, &message(1, 1), late), "not pushed to after its time, swept or not");
+        assert_eq!(ask(&filter, peer, PING, &[], late), 404);
+        assert_eq!(ask(&filter, peer, SUBSCRIBE, &[topic(1)], late), 200);
+        filter.expire(late + TIME_TO_LIVE + Duration::from_secs(1));
+        let state = filter.state();
+        assert!(state.subscribers.is_empty() && state.interested.is_empty(), "nothing is left behind");
+    }
+
+    #[tokio::test]
+    async fn requests_are_answered_by_the_rules() {
+        let (filter, _behaviour) = filter(2);
+        let (peer, now) = (PeerId::random(), Instant::now());
+        let some = |range: std::ops::Range<usize>| range.map(topic).collect::<Vec<_>>();
+        assert_eq!(filter.answer(peer, &[0xff], now).status_code, 400);
+        assert_eq!(ask(&filter, peer, 9, &[topic(1)], now), 400, "unknown kind");
+        assert_eq!(ask(&filter, peer, SUBSCRIBE, &[], now), 400, "no topic");
+        assert_eq!(ask(&filter, peer, SUBSCRIBE, &some(0..101), now), 400, "too many topics");
+        assert_eq!(ask(&filter, peer, SUBSCRIBE, &["x".repeat(257)], now), 400, "too long a topic");
+        assert_eq!(ask(&filter, peer, UNSUBSCRIBE, &[topic(1)], now), 404);
+        assert_eq!(ask(&filter, peer, UNSUBSCRIBE_ALL, &[], now), 404);
+        for hundred in 0..10 {
+            let topics = some(hundred * 100..hundred * 100 + 100);
+            assert_eq!(ask(&filter, peer, SUBSCRIBE, &topics, now), 200);
+        }
+        assert_eq!(ask(&filter, peer, SUBSCRIBE, &some(0..100), now), 200, "known topics take no room");
+        assert_eq!(ask(&filter, peer, SUBSCRIBE, &some(1000..1001), now), 503, "too many topics altogether");
+        assert_eq!(ask(&filter, peer, UNSUBSCRIBE, &some(0..1), now), 200);
+        assert_eq!(ask(&filter, peer, UNSUBSCRIBE, &some(0..1), now), 404, "ended before");
+        assert_eq!(ask(&filter, peer, SUBSCRIBE, &some(1000..1001), now), 200);
+        assert_eq!(ask(&filter, PeerId::random(), SUBSCRIBE, &some(0..1), now), 200);
+        assert_eq!(ask(&filter, PeerId::random(), SUBSCRIBE, &some(0..1), now), 503, "too many peers");
+        assert_eq!(ask(&filter, peer, UNSUBSCRIBE_ALL, &[], now), 200);
+        assert_eq!(ask(&filter, peer, PING, &[], now), 404);
+        assert_eq!(ask(&filter, PeerId::random(), SUBSCRIBE, &some(0..1), now), 200, "there is room again");
+    }
+
+    #[tokio::test]
+    async fn foreign_pubsub_topics_are_refused() {
+        let (filter, _behaviour) = filter(2);
+        for pubsub_topic in ["/waku/2/rs/66/1", "/waku/2/rs/1/0", "nonsense"] {
+            let request = proto::FilterSubscribeRequest {
+                request_id: String::new(),
+                filter_subscribe_type: SUBSCRIBE,
+                pubsub_topic: Some(pubsub_topic.into()),
+                content_topics: vec![topic(1)],
+            };
+            let response = filter.answer(PeerId::random(), &request.encode_to_vec(), Instant::now());
+            assert_eq!(response.status_code, 400, "{pubsub_topic}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_that_does_not_read_holds_little_and_is_given_up() {
+        let (filter, _behaviour) = filter(2);
+        let (peer, now) = (PeerId::random(), Instant::now());
+        assert_eq!(ask(&filter, peer, SUBSCRIBE, &[topic(1)], now), 200);
+        let large = message(1, 100 * 1024);
+        let taken = (0..1000).filter(|_| filter.push(0, &large, now)).count();
+        assert!(taken * 100 * 1024 <= MAX_WAITING_BYTES && taken > 50, "{taken}");
+        for _ in 0..MAX_LOST_PUSHES {
+            filter.push(0, &large, now);
+        }
+        assert!(filter.state().subscribers.is_empty());
+    }
+}

@@ -19,6 +19,7 @@ use libp2p::{
         dummy,
     },
 };
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Bounds on what peers may ask. The defaults suit a public node on a small machine.
 #[derive(Clone, Debug)]
@@ -81,11 +82,22 @@ const MAX_RATED_PEERS: usize = 8192;
 /// Streams of one peer served at a time: as many as its multiplexer allows.
 const MAX_STREAMS_PER_PEER: usize = 128;
 
+/// Requests of one peer read and answered at a time; the others of that peer wait their turn. Each holds at most one
+/// largest message, and one that never ends delays nobody else's.
+const MAX_REQUESTS_PER_PEER: usize = 16;
+
 /// A token bucket for each peer and service, and a count of its open streams. Leaving and coming back resets nothing.
 pub(crate) struct Rates {
     limits: Limits,
     buckets: Mutex<HashMap<(PeerId, Service), Bucket>>,
-    streams: Arc<Mutex<HashMap<PeerId, usize>>>,
+    streams: Streams,
+}
+
+type Streams = Arc<Mutex<HashMap<PeerId, Share>>>;
+
+struct Share {
+    streams: usize,
+    turns: Arc<Semaphore>,
 }
 
 struct Bucket {
@@ -130,27 +142,37 @@ impl Rates {
     /// A place for one more stream of this peer, given back when dropped.
     pub(crate) fn stream(&self, peer: PeerId) -> Option<StreamSlot> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = streams.entry(peer).or_default();
-        if *count >= MAX_STREAMS_PER_PEER {
+        let share = streams
+            .entry(peer)
+            .or_insert_with(|| Share { streams: 0, turns: Arc::new(Semaphore::new(MAX_REQUESTS_PER_PEER)) });
+        if share.streams >= MAX_STREAMS_PER_PEER {
             return None;
         }
-        *count += 1;
-        Some(StreamSlot { peer, streams: self.streams.clone() })
+        share.streams += 1;
+        Some(StreamSlot { peer, turns: share.turns.clone(), streams: self.streams.clone() })
     }
 }
 
 /// A stream being served.
 pub(crate) struct StreamSlot {
     peer: PeerId,
-    streams: Arc<Mutex<HashMap<PeerId, usize>>>,
+    turns: Arc<Semaphore>,
+    streams: Streams,
+}
+
+impl StreamSlot {
+    /// Waits until the peer may have one more request read; it is over when the permit is dropped.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
+    }
 }
 
 impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = streams.get_mut(&self.peer) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+        if let Some(share) = streams.get_mut(&self.peer) {
+            share.streams = share.streams.saturating_sub(1);
+            if share.streams == 0 {
                 streams.remove(&self.peer);
             }
         }

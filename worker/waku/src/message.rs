@@ -133,3 +133,62 @@ pub(crate) fn now_ns() -> i64 {
         .and_then(|elapsed| i64::try_from(elapsed.as_nanos()).ok())
         .unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The test vectors of 14/WAKU2-MESSAGE.
+    #[test]
+    fn hashes_are_those_of_the_specification() {
+        let cases: [(&[u8], &[u8], &str); 4] = [
+            (PAYLOAD, b"super-secret", "64cce733fed134e83da02b02c6f689814872b1a0ac97ea56b76095c3c72bfe05"),
+            (PAYLOAD, &counting(), "7158b6498753313368b9af8f6e0a0a05104f68f972981da42a43bc53fb0c1b27"),
+            (PAYLOAD, b"", "a2554498b31f5bcdfcbf7fa58ad1c2d45f0254f3f8110a85588ec3cf10720fd8"),
+            (b"", b"super-secret", "483ea950cb63f9b9d6926b262bb36194d3f40a0463ce8446228350bd44e96de4"),
+        ];
+        for (payload, meta, expected) in cases {
+            let message = WakuMessage {
+                payload: payload.to_vec(),
+                content_topic: "/waku/2/default-content/proto".into(),
+                timestamp_ns: Some(0x1757_89bf_a23f_8400),
+                meta: meta.to_vec(),
+                ..WakuMessage::default()
+            };
+            let hash = message.derive_hash("/waku/2/default-waku/proto");
+            let hex: String = hash.0.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex, expected);
+        }
+    }
+
+    const PAYLOAD: &[u8] = &[0x01, 0x02, 0x03, 0x04, 0x54, 0x45, 0x53, 0x54, 0x05, 0x06, 0x07, 0x08];
+
+    fn counting() -> [u8; 64] {
+        std::array::from_fn(|index| index as u8)
+    }
+
+    #[test]
+    fn the_encoding_is_canonical_and_survives() {
+        let plain = WakuMessage {
+            payload: vec![1, 2],
+            content_topic: "t".into(),
+            timestamp_ns: Some(-1),
+            ..WakuMessage::default()
+        };
+        // Field 1, field 2, field 10 in zigzag; no version, meta or ephemeral.
+        assert_eq!(plain.encode(), [0x0a, 2, 1, 2, 0x12, 1, b't', 0x50, 1]);
+        // A peer that writes defaults out means the same message, and it gets the same bytes.
+        let spelt = [0x0a, 2, 1, 2, 0x12, 1, b't', 0x18, 0, 0x50, 1, 0x5a, 0, 0xf8, 0x01, 0];
+        assert_eq!(WakuMessage::decode(&spelt).unwrap().encode(), plain.encode());
+        let full = WakuMessage { version: 1, meta: vec![9; 64], ephemeral: true, ..plain };
+        assert_eq!(WakuMessage::decode(&full.encode()).unwrap(), full);
+    }
+
+    #[test]
+    fn a_debug_print_shows_no_content() {
+        let message =
+            WakuMessage { payload: b"secret".to_vec(), content_topic: "/topic".into(), ..WakuMessage::default() };
+        let printed = format!("{message:?}");
+        assert!(!printed.contains("topic\"") && !printed.contains("/topic") && printed.contains('6'), "{printed}");
+    }
+}

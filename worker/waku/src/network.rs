@@ -127,7 +127,8 @@ impl Network {
         let filter = Filter::new(sharding, opener.clone(), config.limits.filter_peers);
         let delivery = Arc::new(Delivery::new(sharding, archive.clone(), filter.clone(), own_commands.clone()));
         let rates = Rates::new(config.limits);
-        let service = Service::new(sharding, delivery.clone(), filter.clone(), archive.clone(), rates);
+        let service =
+            Service { sharding, delivery: delivery.clone(), filter: filter.clone(), archive: archive.clone(), rates };
         tokio::spawn(Arc::new(service).run(accepted));
         let handle = Handle {
             peer_id,

@@ -6,22 +6,20 @@ use std::{io, sync::Arc, time::Instant};
 use futures::AsyncWriteExt as _;
 use libp2p::{PeerId, Stream, StreamProtocol};
 use prost::Message;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use crate::{
     archive::Archive,
     delivery::Delivery,
     filter::{self, Filter},
     frame, lightpush,
-    limits::{Rates, Service as Rated},
+    limits::{Rates, Service as Rated, StreamSlot},
     metadata,
     sharding::Sharding,
     store,
     streams::Incoming,
 };
 
-/// Requests read and answered at a time: each holds at most one largest message, 50 MiB altogether.
-const MAX_REQUESTS: usize = 256;
 /// How much of an unwanted request is read, so that its refusal can be heard; js-waku sends no larger ones.
 const MAX_DISCARDED_BYTES: usize = 1024 * 1024;
 
@@ -36,20 +34,9 @@ pub(crate) struct Service {
     pub(crate) filter: Arc<Filter>,
     pub(crate) archive: Archive,
     pub(crate) rates: Rates,
-    requests: Semaphore,
 }
 
 impl Service {
-    pub(crate) fn new(
-        sharding: Sharding,
-        delivery: Arc<Delivery>,
-        filter: Arc<Filter>,
-        archive: Archive,
-        rates: Rates,
-    ) -> Self {
-        Self { sharding, delivery, filter, archive, rates, requests: Semaphore::new(MAX_REQUESTS) }
-    }
-
     /// Serves streams until the network has gone.
     pub(crate) async fn run(self: Arc<Self>, mut accepted: mpsc::Receiver<Incoming>) {
         while let Some(incoming) = accepted.recv().await {
@@ -58,15 +45,14 @@ impl Service {
             };
             let service = self.clone();
             tokio::spawn(async move {
-                if let Err(error) = service.serve(incoming).await {
+                if let Err(error) = service.serve(incoming, &slot).await {
                     tracing::debug!(%error, "a stream ended early");
                 }
-                drop(slot);
             });
         }
     }
 
-    async fn serve(&self, incoming: Incoming) -> io::Result<()> {
+    async fn serve(&self, incoming: Incoming, slot: &StreamSlot) -> io::Result<()> {
         let Incoming { peer, protocol, mut stream } = incoming;
         let (rated, limit) = if protocol == filter::SUBSCRIBE_PROTOCOL {
             (Rated::Filter, filter::MAX_REQUEST_BYTES)
@@ -80,7 +66,7 @@ impl Service {
         let Some(length) = frame::read_length(&mut stream).await? else {
             return stream.close().await;
         };
-        let _permit = self.requests.acquire().await.map_err(|_| io::ErrorKind::BrokenPipe)?;
+        let _turn = slot.turn().await.ok_or(io::ErrorKind::BrokenPipe)?;
         let refusal = if !self.rates.take(peer, rated, Instant::now()) {
             Some(too_many(rated))
         } else if length > limit {

@@ -1,0 +1,280 @@
+//! The background's loop: what panels say, what the network does and the timer go into the client machine; what it asks
+//! for is carried out in order. Every key and every word stays here; panels get views.
+
+mod answers;
+mod commands;
+mod network;
+mod panels;
+mod provider;
+
+use crate::conversation::Book;
+use crate::mirror;
+use crate::platform::{self, Entropy};
+use crate::port::{Settings, Update};
+use crate::settings;
+use crate::storage::{Database, Storage, StorageError};
+use crate::transport::{Happening, Owner, Transport, WAITING_HAPPENINGS, Waku};
+use futures::StreamExt;
+use futures::channel::mpsc;
+use futures::stream::{self, select_all};
+use gloo::timers::callback::Timeout;
+use network::Way;
+use panels::{PanelEvent, Panels};
+use privacyai::client::{AskId, Client, Effect, Input, Seen};
+use privacyai::effect::{Batch, Millis, Table};
+use privacyai::identity::ProviderId;
+use std::collections::{BTreeMap, VecDeque};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+
+/// The database's name.
+const DATABASE: &str = "privacyai";
+
+/// Growing text is stored at most this often, in milliseconds (protocol section 6.5).
+const SAVE_MS: f64 = 1_000.0;
+
+/// Longest the timer sleeps at once, in milliseconds; a later time is reached in several sleeps.
+const LONGEST_SLEEP_MS: u64 = 600_000;
+
+/// Providers kept to show: as many as the client's table holds (protocol section 5.10).
+const PROVIDERS: usize = 2_048;
+
+/// Starts the background in this context, with the module `./waku.js`.
+#[wasm_bindgen]
+pub fn run_background(waku: Waku) {
+    console_error_panic_hook::set_once();
+    let panels = panels::listen();
+    spawn_local(async move {
+        match Background::start(waku).await {
+            Ok((background, happenings, ticks)) => background.run(panels, happenings, ticks).await,
+            Err(error) => refuse_all(panels, &error).await,
+        }
+    });
+}
+
+/// Without a store nothing can be kept sealed, so nothing is begun.
+async fn refuse_all(mut events: mpsc::Receiver<PanelEvent>, error: &StorageError) {
+    let text = format!("PrivacyAI cannot start: {error}. Free some disk space or leave private browsing, then reload.");
+    let mut panels = Panels::default();
+    while let Some(event) = events.next().await {
+        match event {
+            PanelEvent::Opened(id, port) => panels.open(id, port),
+            PanelEvent::Said(id, _) => panels.tell(id, &Update::Refused { text: text.clone() }),
+            PanelEvent::Closed(id) => panels.close(id),
+        }
+    }
+}
+
+/// Everything the loop turns to.
+enum Event {
+    Panel(PanelEvent),
+    Network(Happening),
+    Tick,
+}
+
+/// A question under way.
+struct Running {
+    conversation: String,
+    answer: String,
+    /// Monotonic time of the question, or of its resume.
+    began: f64,
+    provider: Option<ProviderId>,
+    /// No node took it.
+    unsent: bool,
+    /// It waits for the first connection.
+    held: Option<privacyai::client::Ask>,
+}
+
+/// The background.
+struct Background {
+    client: Client,
+    database: Database,
+    book: Book,
+    settings: Settings,
+    way: Way,
+    transport: Transport,
+    panels: Panels,
+    running: BTreeMap<u64, Running>,
+    providers: BTreeMap<ProviderId, Seen>,
+    measured_first_ms: BTreeMap<ProviderId, u32>,
+    /// The conversation last open, and what of that is stored.
+    open: Option<String>,
+    stored_open: Option<String>,
+    /// Inputs that came up while effects were carried out.
+    later: VecDeque<Input>,
+    saved: f64,
+    ticks: mpsc::Sender<()>,
+    timer: Option<Timeout>,
+}
+
+impl Background {
+    async fn start(waku: Waku) -> Result<(Self, mpsc::Receiver<Happening>, mpsc::Receiver<()>), StorageError> {
+        let database = Database::open(DATABASE).await?;
+        let stored = |key: &'static [u8]| database.get(Table::Settings, key);
+        let settings = stored(settings::SETTINGS).await?.and_then(|json| serde_json::from_slice(&json).ok());
+        let way = Way::restore(stored(settings::NETWORK).await?)?;
+        let open = stored(settings::OPEN).await?.and_then(|id| String::from_utf8(id).ok());
+        let book = Book::restore(&database.scan(Table::Conversations).await?);
+        let known = database.scan(Table::Providers).await?;
+        let (happened, happenings) = mpsc::channel(WAITING_HAPPENINGS);
+        let (ticks, ticked) = mpsc::channel(1);
+        let mut background = Self {
+            client: Client::new(),
+            database,
+            book,
+            settings: settings.unwrap_or_else(settings::default_settings),
+            way,
+            transport: Transport::new(waku, happened),
+            panels: Panels::default(),
+            running: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            measured_first_ms: BTreeMap::new(),
+            stored_open: open.clone(),
+            open,
+            later: VecDeque::new(),
+            saved: platform::monotonic_ms(),
+            ticks,
+            timer: None,
+        };
+        background.dial();
+        background.step(Input::Restored(known)).await;
+        background.resume().await;
+        background.save().await;
+        Ok((background, happenings, ticked))
+    }
+
+    async fn run(
+        mut self,
+        panels: mpsc::Receiver<PanelEvent>,
+        happenings: mpsc::Receiver<Happening>,
+        ticks: mpsc::Receiver<()>,
+    ) {
+        let mut events = select_all([
+            panels.map(Event::Panel).boxed_local(),
+            happenings.map(Event::Network).boxed_local(),
+            ticks.map(|()| Event::Tick).boxed_local(),
+            stream::pending().boxed_local(),
+        ]);
+        while let Some(event) = events.next().await {
+            match event {
+                Event::Panel(PanelEvent::Opened(id, port)) => self.panels.open(id, port),
+                Event::Panel(PanelEvent::Said(id, word)) => self.obey(id, &word).await,
+                Event::Panel(PanelEvent::Closed(id)) => self.panels.close(id),
+                Event::Network(happening) => self.notice(happening).await,
+                Event::Tick => self.step(Input::Tick).await,
+            }
+            if platform::monotonic_ms() - self.saved >= SAVE_MS {
+                self.book.settle();
+                self.saved = platform::monotonic_ms();
+            }
+            self.save().await;
+        }
+    }
+
+    /// One input into the machine and its effects out, with all that follow from them.
+    async fn step(&mut self, input: Input) {
+        self.later.push_back(input);
+        while let Some(input) = self.later.pop_front() {
+            for effect in self.client.handle(input, platform::now(), &mut Entropy) {
+                self.carry(effect).await;
+            }
+        }
+    }
+
+    async fn carry(&mut self, effect: Effect) {
+        match effect {
+            Effect::Persist(batch) => self.write(batch).await,
+            Effect::Subscribe { content_topic, shard, provider } => {
+                self.transport.subscribe(&content_topic, shard, self.owner(provider));
+            }
+            Effect::Unsubscribe { content_topic, .. } => self.transport.unsubscribe(&content_topic),
+            Effect::Query { content_topic, shard, seconds } => self.transport.query(&content_topic, shard, seconds),
+            Effect::Publish { ask, provider, message, attempt } => {
+                self.transport.publish(ask.0, self.owner(Some(provider)), message, attempt);
+            }
+            Effect::Mirror(ask, bytes) => {
+                // The mirror says up to where the text counts, so that much of it must be stored first.
+                if bytes.is_some() {
+                    self.book.settle();
+                    self.saved = platform::monotonic_ms();
+                    self.save().await;
+                }
+                mirror::keep(ask.0, bytes.as_deref());
+            }
+            Effect::Event(event) => self.show(event).await,
+            Effect::WakeAt(at) => self.wake_at(at),
+        }
+    }
+
+    /// What the network did.
+    async fn notice(&mut self, happening: Happening) {
+        match happening {
+            Happening::Message { content_topic, payload } => {
+                return self.step(Input::Message { content_topic, payload }).await;
+            }
+            Happening::Published { ask, out_and_back: (out, back) } => return self.set_route(ask, out, back),
+            Happening::PublishFailed { ask } => {
+                if let Some(running) = self.running.get_mut(&ask) {
+                    running.unsent = true;
+                }
+                return self.step(Input::PublishFailed(AskId(ask))).await;
+            }
+            Happening::Connected => {
+                self.way.connected();
+                self.step(Input::Connected).await;
+                self.ask_held().await;
+            }
+            Happening::Disconnected => {
+                self.way.lost();
+                self.step(Input::Disconnected).await;
+            }
+            Happening::Nodes => {}
+        }
+        if self.way.look(&self.transport.nodes()) {
+            self.give_up_held();
+        }
+        self.tell_network();
+        self.tell_routes();
+    }
+
+    fn owner(&self, provider: Option<ProviderId>) -> Owner {
+        let seen = provider.and_then(|id| self.providers.get(&id));
+        Owner { provider, peer_ids: seen.map(|seen| seen.peer_ids.clone()).unwrap_or_default() }
+    }
+
+    fn wake_at(&mut self, at: Millis) {
+        let wait = at.0.saturating_sub(platform::now().0).min(LONGEST_SLEEP_MS);
+        let mut ticks = self.ticks.clone();
+        // A full queue means that a tick waits already. The timer replaced here fires no more.
+        let tick = move || drop(ticks.try_send(()));
+        self.timer = Some(Timeout::new(u32::try_from(wait).unwrap_or(u32::MAX), tick));
+    }
+
+    /// Stores what changed in the conversations.
+    async fn save(&mut self) {
+        let mut batch = self.book.changes();
+        if self.open != self.stored_open {
+            self.stored_open = self.open.clone();
+            batch.push(settings::row(settings::OPEN, self.open.clone().map(String::into_bytes)));
+        }
+        self.write(batch).await;
+    }
+
+    async fn write(&mut self, batch: Batch) {
+        if let Err(error) = self.database.write(batch).await {
+            self.panels.tell_all(&Update::Refused { text: format!("Something could not be kept: {error}.") });
+        }
+    }
+
+    /// Brings a conversation into memory.
+    async fn load(&mut self, conversation: &str) {
+        let missing = self.book.missing(conversation);
+        let mut values = Vec::with_capacity(missing.len());
+        for key in &missing {
+            values.push(self.database.get(Table::Messages, key).await.ok().flatten());
+        }
+        if self.book.view(conversation).is_none() {
+            self.book.fill(conversation, &values);
+        }
+    }
+}

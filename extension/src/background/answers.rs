@@ -1,0 +1,232 @@
+//! What the client machine tells about questions and providers, as changes of messages and updates for panels.
+
+use super::{Background, PROVIDERS, Running, provider};
+use crate::conversation::{self, Message};
+use crate::mirror;
+use crate::platform;
+use crate::port::{MessageView, ProviderView, Update};
+use privacyai::client::{AskId, End, Event, Input, Seen};
+use privacyai::identity::ProviderId;
+use std::collections::BTreeMap;
+
+impl Background {
+    pub(super) async fn show(&mut self, event: Event) {
+        match event {
+            Event::Provider(seen) => self.see(seen),
+            Event::ClockOff(seconds) => {
+                self.way.set_clock_off(seconds);
+                self.tell_network();
+            }
+            Event::Sent { ask, provider, model } => {
+                if let Some(running) = self.running.get_mut(&ask.0) {
+                    running.provider = Some(provider);
+                }
+                let name = self.provider_name(&provider);
+                self.change(ask, |message, _| {
+                    message.provider = Some(provider.to_string());
+                    message.provider_name = name;
+                    message.model = Some(model);
+                });
+            }
+            Event::Accepted { ask, provider } => {
+                if let Some(running) = self.running.get_mut(&ask.0) {
+                    running.provider = Some(provider);
+                }
+                let name = self.provider_name(&provider);
+                self.change(ask, |message, ms| {
+                    message.provider = Some(provider.to_string());
+                    message.provider_name = name;
+                    message.accept_ms.get_or_insert(ms);
+                });
+            }
+            Event::Text { ask, text } => self.text(ask, text),
+            Event::Json { ask, json } => {
+                if let Some(running) = self.running.get(&ask.0) {
+                    self.book.append_json(&running.conversation, &running.answer, &json);
+                }
+            }
+            Event::Usage { ask, prompt, completion, finish, .. } => self.change(ask, |message, _| {
+                message.tokens = Some((prompt, completion));
+                message.finish = Some(finish);
+            }),
+            Event::Receipt { ask, wire } => self.change(ask, |message, _| {
+                message.receipt = Some(if wire.is_some() { "valid" } else { "bad" }.into());
+            }),
+            Event::Resumed { ask, provider, text_bytes, json_events } => {
+                self.resumed(ask, provider, text_bytes, json_events);
+            }
+            Event::Stalled(ask) => self.change(ask, |message, _| message.phase = "stalled".into()),
+            Event::Ended { ask, end } => self.end(ask, &end),
+        }
+    }
+
+    /// After a start: what was under way goes on from its mirror, or is truncated.
+    pub(super) async fn resume(&mut self) {
+        let live = self.book.live();
+        let mut mirrors: BTreeMap<u64, Vec<u8>> = mirror::kept().await.into_iter().collect();
+        for (conversation, live) in live {
+            self.load(&conversation).await;
+            let running = Running {
+                conversation,
+                answer: live.answer,
+                began: platform::monotonic_ms(),
+                provider: None,
+                unsent: false,
+                held: None,
+            };
+            self.running.insert(live.ask, running);
+            match mirrors.remove(&live.ask) {
+                Some(bytes) => self.step(Input::Resume(AskId(live.ask), bytes)).await,
+                None => self.end(AskId(live.ask), &End::Truncated),
+            }
+        }
+        for ask in mirrors.into_keys() {
+            mirror::keep(ask, None);
+        }
+    }
+
+    /// The nodes that carry a question out and its answer back.
+    pub(super) fn set_route(&mut self, ask: u64, out: String, back: String) {
+        let Some(running) = self.running.get_mut(&ask) else { return };
+        running.unsent = false;
+        let owner = running.provider;
+        let own = self.owner(owner).peer_ids;
+        let (out_is_own, back_is_own) = (own.contains(&out), own.contains(&back));
+        self.change(AskId(ask), |message, _| {
+            // Later publications of a question are repairs; who saw it first matters.
+            message.route.get_or_insert((out, back, out_is_own, back_is_own));
+        });
+    }
+
+    /// Ends a question with a phase of its own.
+    pub(super) fn finish(&mut self, ask: u64, phase: &str, change: impl FnOnce(&mut MessageView)) {
+        self.change(AskId(ask), |message, ms| {
+            message.phase = phase.into();
+            message.total_ms = Some(ms);
+            change(message);
+        });
+        if let Some(running) = self.running.remove(&ask) {
+            self.book.end(&running.conversation, &running.answer, platform::now().0);
+            self.tell_conversations();
+        }
+        mirror::keep(ask, None);
+    }
+
+    pub(super) fn tell_conversations(&self) {
+        self.panels.tell_all(&Update::Conversations { conversations: self.book.rows() });
+    }
+
+    /// After the set of usable nodes changed: whom they hide the user from may have changed as well.
+    pub(super) fn tell_routes(&self) {
+        for seen in self.providers.values() {
+            self.panels.tell_all(&Update::Provider { provider: self.provider_view(seen) });
+        }
+    }
+
+    pub(super) fn provider_view(&self, seen: &Seen) -> ProviderView {
+        let measured = self.measured_first_ms.get(&seen.id).copied();
+        provider::view(seen, &self.transport.connected_peers(), measured)
+    }
+
+    fn see(&mut self, seen: Seen) {
+        if !self.providers.contains_key(&seen.id) && self.providers.len() >= PROVIDERS {
+            // The client's own table forgets the least used; here the longest unheard goes.
+            let oldest = self.providers.values().min_by_key(|known| known.heard).map(|known| known.id);
+            if let Some(oldest) = oldest {
+                self.providers.remove(&oldest);
+            }
+        }
+        let view = self.provider_view(&seen);
+        if seen.usable && self.way.is_connected() && self.way.discovered() {
+            self.tell_network();
+        }
+        self.providers.insert(seen.id, seen);
+        self.panels.tell_all(&Update::Provider { provider: view });
+    }
+
+    fn text(&mut self, ask: AskId, text: String) {
+        let Some(running) = self.running.get(&ask.0) else { return };
+        let (conversation, answer) = (running.conversation.clone(), running.answer.clone());
+        let provider = running.provider;
+        let Some(message) = self.book.message(&conversation, &answer) else { return };
+        let is_first = message.view.first_ms.is_none();
+        if is_first || message.view.phase != "streaming" {
+            let mut measured = None;
+            self.change(ask, |message, ms| {
+                message.phase = "streaming".into();
+                measured = Some(*message.first_ms.get_or_insert(ms));
+            });
+            if let (true, Some(provider), Some(ms)) = (is_first, provider, measured) {
+                self.measured_first_ms.insert(provider, ms);
+            }
+        }
+        self.book.append(&conversation, &answer, &text);
+        self.panels.tell_all(&Update::Delta { conversation, answer, text });
+    }
+
+    fn resumed(&mut self, ask: AskId, provider: ProviderId, text_bytes: u64, json_events: u64) {
+        let Some(running) = self.running.get_mut(&ask.0) else { return };
+        running.provider = Some(provider);
+        let (conversation, answer) = (running.conversation.clone(), running.answer.clone());
+        if self.book.cut(&conversation, &answer, text_bytes, json_events) {
+            if let Some(conversation) = self.book.view(&conversation) {
+                self.panels.tell_all(&Update::Conversation { conversation });
+            }
+        } else {
+            // What lies between is not known any more, so what was kept is all that is shown.
+            self.finish(ask.0, "truncated", |_| ());
+            self.later.push_back(Input::Cancel(ask));
+        }
+    }
+
+    fn end(&mut self, ask: AskId, end: &End) {
+        let no_network = self.running.get(&ask.0).is_some_and(|running| running.unsent) && !self.way.is_connected();
+        match end {
+            End::Complete => self.finish(ask.0, "complete", |_| ()),
+            End::Truncated => self.finish(ask.0, "truncated", |_| ()),
+            End::Cancelled => self.finish(ask.0, "stopped", |_| ()),
+            End::Silent | End::NoProvider if no_network => self.finish(ask.0, "no_network", |_| ()),
+            End::Silent => self.finish(ask.0, "silent", |_| ()),
+            End::NoProvider => self.finish(ask.0, "no_provider", |_| ()),
+            End::Error { code, retry_after } => {
+                let (code, retry_after) = (*code, *retry_after);
+                self.finish(ask.0, "error", |message| {
+                    message.code = Some(code);
+                    message.retry_after = Some(retry_after);
+                });
+            }
+            End::KeyChanged(provider) => {
+                let (id, name) = (provider.to_string(), self.provider_name(provider));
+                self.finish(ask.0, "key_changed", |message| {
+                    message.provider = Some(id);
+                    message.provider_name = name;
+                });
+            }
+        }
+    }
+
+    fn provider_name(&self, provider: &ProviderId) -> Option<String> {
+        let seen = self.providers.get(provider)?;
+        Some(if seen.name.is_empty() { seen.handle.clone() } else { seen.name.clone() })
+    }
+
+    /// Changes an answer and tells the panels; the change is given the ms since the question.
+    fn change(&mut self, ask: AskId, change: impl FnOnce(&mut MessageView, u32)) {
+        let Some(running) = self.running.get(&ask.0) else { return };
+        let ms = (platform::monotonic_ms() - running.began) as u32;
+        let (conversation, answer) = (running.conversation.clone(), running.answer.clone());
+        let changed = self.book.change(&conversation, &answer, |message: &mut Message| {
+            // A late word about an answer that ended changes nothing but its facts.
+            let ended = !conversation::is_live(&message.view.phase);
+            let phase = message.view.phase.clone();
+            change(&mut message.view, ms);
+            if ended {
+                message.view.phase = phase;
+            }
+        });
+        if let Some(message) = changed {
+            let message = message.view.clone();
+            self.panels.tell_all(&Update::Message { conversation, message });
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What panels order, carried out or refused with a sentence.
+
+use super::network::Way;
+use super::{Background, Running};
+use crate::conversation::Asked;
+use crate::mirror;
+use crate::platform;
+use crate::port::{Command, ConversationView, Settings, Update};
+use crate::settings;
+use crate::storage::Storage;
+use privacyai::client::{Ask, AskId, Client, Input};
+use privacyai::identity::ProviderId;
+use serde_json::json;
+use std::str::FromStr;
+
+/// Longest chat request in bytes: it must fit the largest size class with the body around it (protocol section 4).
+const LONGEST_CONTENT: usize = 146_000;
+
+impl Background {
+    /// One word of a panel; what cannot be read or done is refused to that panel alone.
+    pub(super) async fn obey(&mut self, panel: u32, word: &str) {
+        let result = match serde_json::from_str(word) {
+            Ok(command) => self.carry_out(panel, command).await,
+            Err(_) => Err("The panel and the background do not understand each other. Reload the extension.".into()),
+        };
+        if let Err(text) = result {
+            self.panels.tell(panel, &Update::Refused { text });
+        }
+    }
+
+    async fn carry_out(&mut self, panel: u32, command: Command) -> Result<(), String> {
+        match command {
+            Command::Hello => {
+                let snapshot = self.snapshot().await;
+                self.panels.tell(panel, &snapshot);
+            }
+            Command::Ask { conversation, text, replaces, provider } => {
+                if let Some(conversation) = &conversation {
+                    self.load(conversation).await;
+                }
+                let ask = new_ask();
+                let now = platform::now().0;
+                let (of, replaced) = (conversation.as_deref(), replaces.as_deref());
+                let asked = self.book.ask(of, replaced, &text, ask, &mut new_id, now)?;
+                self.put(ask, asked, provider.as_deref()).await;
+            }
+            Command::Retry { conversation, answer, provider } => {
+                self.load(&conversation).await;
+                let ask = new_ask();
+                let asked = self.book.retry(&conversation, &answer, ask, &mut new_id, platform::now().0)?;
+                self.put(ask, asked, provider.as_deref()).await;
+            }
+            Command::Stop { answer } => self.stop(&answer).await,
+            Command::Open { conversation } => {
+                let view = self.view(&conversation).await.ok_or("This conversation is gone. Start a new one.")?;
+                self.open = Some(conversation);
+                self.panels.tell(panel, &Update::Conversation { conversation: view });
+            }
+            Command::Rename { conversation, title } => {
+                self.book.rename(&conversation, &title, platform::now().0)?;
+                self.tell_conversations();
+            }
+            Command::Delete { conversation } => {
+                let under_way = self.book.delete(&conversation);
+                self.drop_asks(under_way).await;
+                if self.open.as_deref() == Some(&conversation) {
+                    self.open = None;
+                }
+                self.tell_conversations();
+            }
+            Command::Choose { provider, model } => {
+                self.replace_settings(Settings { provider, model, ..self.settings.clone() }).await?;
+            }
+            Command::Trust { provider } => {
+                let id = ProviderId::from_str(&provider).map_err(|_| "This provider's id is malformed.")?;
+                self.step(Input::Trust(id)).await;
+            }
+            Command::ReadInvite { text } => {
+                let invite = self.read_invite(&text);
+                self.panels.tell(panel, &invite);
+            }
+            Command::Join { text } => self.join(&text).await?,
+            Command::Set { settings } => self.replace_settings(settings).await?,
+            Command::TryNow => self.transport.try_now(),
+            Command::Export => {
+                let json = self.export().await;
+                self.panels.tell(panel, &Update::Exported { json });
+            }
+            Command::DeleteAll => self.delete_all().await?,
+        }
+        Ok(())
+    }
+
+    /// Stores the settings and tells all panels.
+    pub(super) async fn keep_settings(&mut self) {
+        let json = serde_json::to_vec(&self.settings).ok();
+        self.write(vec![settings::row(settings::SETTINGS, json)]).await;
+        self.panels.tell_all(&Update::Settings { settings: self.settings.clone() });
+    }
+
+    /// Questions that waited for the first connection go out.
+    pub(super) async fn ask_held(&mut self) {
+        let held: Vec<Ask> = self.running.values_mut().filter_map(|running| running.held.take()).collect();
+        for ask in held {
+            self.step(Input::Ask(ask)).await;
+        }
+    }
+
+    /// Questions that waited for a connection end, as there is none.
+    pub(super) fn give_up_held(&mut self) {
+        let held = self.running.iter().filter(|(_, running)| running.held.is_some());
+        for ask in held.map(|(ask, _)| *ask).collect::<Vec<_>>() {
+            self.finish(ask, "no_network", |_| ());
+        }
+    }
+
+    /// Puts a question that the book has taken. It is stored with the end of this word; what the machine needs to keep
+    /// before it leaves, the machine asks for itself.
+    async fn put(&mut self, ask: u64, asked: Asked, provider: Option<&str>) {
+        let Asked { conversation, answer, dropped } = asked;
+        let content = self.book.content(&conversation, &answer);
+        let running = Running {
+            conversation: conversation.clone(),
+            answer,
+            began: platform::monotonic_ms(),
+            provider: None,
+            unsent: false,
+            held: None,
+        };
+        self.running.insert(ask, running);
+        self.drop_asks(dropped).await;
+        if let Some(conversation) = self.book.view(&conversation) {
+            self.panels.tell_all(&Update::Conversation { conversation });
+        }
+        self.tell_conversations();
+        self.open = Some(conversation);
+        if content.len() > LONGEST_CONTENT {
+            // Error 8 of protocol section 5.8, found before anything left.
+            return self.finish(ask, "error", |message| message.code = Some(8));
+        }
+        let question = Ask {
+            id: AskId(ask),
+            choice: settings::choice(&self.settings, provider),
+            model: if provider.is_some() { None } else { self.settings.model.clone() },
+            content,
+            profile: settings::profile(&self.settings),
+        };
+        if self.way.is_connected() {
+            self.step(Input::Ask(question)).await;
+        } else if self.way.is_lost() || self.settings.entry_nodes.is_empty() {
+            self.finish(ask, "no_network", |_| ());
+        } else if let Some(running) = self.running.get_mut(&ask) {
+            running.held = Some(question);
+        }
+    }
+
+    async fn stop(&mut self, answer: &str) {
+        let found = self.running.iter().find(|(_, running)| running.answer == answer);
+        let Some((ask, held)) = found.map(|(ask, running)| (*ask, running.held.is_some())) else { return };
+        if held {
+            self.finish(ask, "stopped", |_| ());
+        } else {
+            self.step(Input::Cancel(AskId(ask))).await;
+        }
+    }
+
+    /// Questions whose messages are gone: nothing more of them is shown.
+    async fn drop_asks(&mut self, asks: Vec<u64>) {
+        for ask in asks {
+            let was_held = self.running.remove(&ask).is_some_and(|running| running.held.is_some());
+            mirror::keep(ask, None);
+            if !was_held {
+                self.step(Input::Cancel(AskId(ask))).await;
+            }
+        }
+    }
+
+    async fn replace_settings(&mut self, new: Settings) -> Result<(), String> {
+        settings::check(&new)?;
+        let dial = new.entry_nodes != self.settings.entry_nodes;
+        self.settings = new;
+        self.keep_settings().await;
+        if dial {
+            self.dial_anew().await;
+        }
+        Ok(())
+    }
+
+    async fn view(&mut self, conversation: &str) -> Option<ConversationView> {
+        self.load(conversation).await;
+        self.book.view(conversation)
+    }
+
+    async fn snapshot(&mut self) -> Update {
+        let open = match self.open.clone() {
+            Some(conversation) => self.view(&conversation).await,
+            None => None,
+        };
+        Update::Snapshot {
+            settings: self.settings.clone(),
+            network: self.network_view(),
+            providers: self.providers.values().map(|seen| self.provider_view(seen)).collect(),
+            conversations: self.book.rows(),
+            open,
+        }
+    }
+
+    async fn export(&mut self) -> String {
+        let mut conversations = Vec::new();
+        for id in self.book.ids() {
+            conversations.extend(self.view(&id).await);
+        }
+        let export = json!({
+            "format": "privacyai-export",
+            "version": 1,
+            "exported_ms": platform::now().0,
+            "settings": self.settings,
+            "conversations": conversations,
+            "unreadable_rows": self.database.unreadable(),
+        });
+        serde_json::to_string_pretty(&export).unwrap_or_default()
+    }
+
+    async fn delete_all(&mut self) -> Result<(), String> {
+        let under_way: Vec<u64> = self.running.keys().copied().collect();
+        self.drop_asks(under_way).await;
+        self.step(Input::Forget).await;
+        let cleared = self.database.clear().await;
+        self.client = Client::new();
+        self.timer = None;
+        self.book = Default::default();
+        self.providers.clear();
+        self.measured_first_ms.clear();
+        (self.open, self.stored_open) = (None, None);
+        self.settings = settings::default_settings();
+        self.way = Way::restore(None).map_err(|error| error.to_string())?;
+        self.dial();
+        self.step(Input::Restored(Vec::new())).await;
+        let snapshot = self.snapshot().await;
+        self.panels.tell_all(&snapshot);
+        cleared.map_err(|error| format!("Not everything could be deleted: {error}. Remove the extension to be sure."))
+    }
+}
+
+/// A number for a question that no earlier one of this installation had.
+fn new_ask() -> u64 {
+    // 53 bits, so that it stays exact in JSON read by anything.
+    u64::from_be_bytes(platform::random()) >> 11
+}
+
+fn new_id() -> String {
+    platform::random::<8>().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,501 @@
+//! Conversations: what was asked and answered, in memory as far as it was opened, and as rows to store. It knows no
+//! network and no clock; what changed since the last save comes out as one batch.
+
+use crate::port::{ConversationRow, ConversationView, MessageView};
+use privacyai::effect::{Batch, Row, Table, Write};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Longest question in bytes: more does not fit one request (protocol section 4).
+pub const LONGEST_TEXT: usize = 128 * 1024;
+
+/// Longest answer kept in bytes; the protocol's 32,768 frames hold less than this.
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// Characters of a title made from the first question.
+const TITLE: usize = 48;
+
+/// Most JSON events kept with an answer; one a tool call, so this is far above what a model sends.
+const JSON_EVENTS: usize = 256;
+
+/// A message as it is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Message {
+    /// What the panel shows of it.
+    pub view: MessageView,
+    /// JSON events of the answer (reasoning, tool calls), in order.
+    pub json: Vec<String>,
+}
+
+/// An answer that was still coming when this was stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// The answer's message id.
+    pub answer: String,
+    /// The question's number at the client machine.
+    pub ask: u64,
+}
+
+/// A conversation as it is stored: its messages lie in rows of their own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Conversation {
+    title: String,
+    changed_ms: u64,
+    order: Vec<String>,
+    live: Vec<Live>,
+}
+
+/// A new question and the empty message for its answer.
+#[derive(Debug, PartialEq)]
+pub struct Asked {
+    /// The conversation.
+    pub conversation: String,
+    /// The answer's message id.
+    pub answer: String,
+    /// Questions that were under way in messages dropped by this one.
+    pub dropped: Vec<u64>,
+}
+
+/// Why a command cannot be done; one sentence each for what failed and what to do.
+pub type Refusal = &'static str;
+
+/// All conversations.
+#[derive(Debug, Default)]
+pub struct Book {
+    conversations: BTreeMap<String, Conversation>,
+    messages: BTreeMap<String, BTreeMap<String, Message>>,
+    dirty: BTreeSet<String>,
+    dirty_messages: BTreeSet<(String, String)>,
+    /// Messages whose text grew since it was saved: they wait for [`Book::settle`].
+    growing: BTreeSet<(String, String)>,
+    deleted: Vec<(Table, Vec<u8>)>,
+}
+
+impl Book {
+    /// From the rows of `Table::Conversations`; a row that cannot be read is left out.
+    pub fn restore(rows: &[Row]) -> Self {
+        let conversations = rows.iter().filter_map(|row| {
+            Some((String::from_utf8(row.key.clone()).ok()?, serde_json::from_slice(&row.value).ok()?))
+        });
+        Self { conversations: conversations.collect(), ..Self::default() }
+    }
+
+    /// The keys of the rows of `Table::Messages` that [`Book::fill`] needs; none when it is in memory already.
+    pub fn missing(&self, conversation: &str) -> Vec<Vec<u8>> {
+        match self.conversations.get(conversation) {
+            Some(found) if !self.messages.contains_key(conversation) => {
+                found.order.iter().map(|message| message_key(conversation, message)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes the values of the rows that [`Book::missing`] named, in its order. A message without a readable row is
+    /// left out.
+    pub fn fill(&mut self, conversation: &str, values: &[Option<Vec<u8>>]) {
+        let Some(found) = self.conversations.get_mut(conversation) else { return };
+        let mut messages = BTreeMap::new();
+        for (id, value) in found.order.iter().zip(values) {
+            if let Some(message) = value.as_ref().and_then(|value| serde_json::from_slice(value).ok()) {
+                messages.insert(id.clone(), message);
+            }
+        }
+        found.order.retain(|id| messages.contains_key(id));
+        found.live.retain(|live| messages.contains_key(&live.answer));
+        self.messages.insert(conversation.to_owned(), messages);
+    }
+
+    /// All answers that were under way, as (conversation, answer).
+    pub fn live(&self) -> Vec<(String, Live)> {
+        let of = |(id, found): (&String, &Conversation)| {
+            found.live.iter().map(|live| (id.clone(), live.clone())).collect::<Vec<_>>()
+        };
+        self.conversations.iter().flat_map(of).collect()
+    }
+
+    /// The list, newest first.
+    pub fn rows(&self) -> Vec<ConversationRow> {
+        let mut rows: Vec<_> = self
+            .conversations
+            .iter()
+            .map(|(id, found)| ConversationRow {
+                id: id.clone(),
+                title: found.title.clone(),
+                changed_ms: found.changed_ms,
+                messages: u32::try_from(found.order.len()).unwrap_or(u32::MAX),
+            })
+            .collect();
+        rows.sort_by(|a, b| b.changed_ms.cmp(&a.changed_ms).then_with(|| a.id.cmp(&b.id)));
+        rows
+    }
+
+    /// All ids.
+    pub fn ids(&self) -> Vec<String> {
+        self.conversations.keys().cloned().collect()
+    }
+
+    /// A conversation, whole, when it is in memory.
+    pub fn view(&self, conversation: &str) -> Option<ConversationView> {
+        let found = self.conversations.get(conversation)?;
+        let messages = self.messages.get(conversation)?;
+        Some(ConversationView {
+            id: conversation.to_owned(),
+            title: found.title.clone(),
+            messages: found.order.iter().filter_map(|id| Some(messages.get(id)?.view.clone())).collect(),
+        })
+    }
+
+    /// A message.
+    pub fn message(&self, conversation: &str, message: &str) -> Option<&Message> {
+        self.messages.get(conversation)?.get(message)
+    }
+
+    /// Adds a question and an empty answer, in a new conversation named `new_id` when none is given. `replaces` drops
+    /// that earlier question and everything after it.
+    pub fn ask(
+        &mut self,
+        conversation: Option<&str>,
+        replaces: Option<&str>,
+        text: &str,
+        ask: u64,
+        new_id: &mut impl FnMut() -> String,
+        now_ms: u64,
+    ) -> Result<Asked, Refusal> {
+        if text.trim().is_empty() {
+            return Err("There is nothing to ask. Type a question first.");
+        }
+        if text.len() > LONGEST_TEXT {
+            return Err("The question is too long for one request. Shorten it to 128 KiB.");
+        }
+        let conversation = match conversation {
+            Some(id) if self.messages.contains_key(id) => id.to_owned(),
+            Some(_) => return Err("This conversation is gone. Start a new one."),
+            None => {
+                let id = new_id();
+                let title = title_of(text);
+                let new = Conversation { title, changed_ms: now_ms, order: Vec::new(), live: Vec::new() };
+                self.conversations.insert(id.clone(), new);
+                self.messages.insert(id.clone(), BTreeMap::new());
+                id
+            }
+        };
+        let dropped = match replaces {
+            Some(question) => self.drop_from(&conversation, question)?,
+            None => self.refuse_two(&conversation)?,
+        };
+        let question = MessageView { role: "user".into(), text: text.into(), ..empty_message(new_id(), now_ms) };
+        self.push(&conversation, question);
+        Ok(self.begin_answer(conversation, dropped, ask, new_id(), now_ms))
+    }
+
+    /// Drops an answer and everything after it and begins a new one for the same question.
+    pub fn retry(
+        &mut self,
+        conversation: &str,
+        answer: &str,
+        ask: u64,
+        new_id: &mut impl FnMut() -> String,
+        now_ms: u64,
+    ) -> Result<Asked, Refusal> {
+        let dropped = self.drop_from(conversation, answer)?;
+        Ok(self.begin_answer(conversation.to_owned(), dropped, ask, new_id(), now_ms))
+    }
+
+    /// The chat request for an answer: every earlier message, none left out silently. Answers without a word are
+    /// skipped, as they say nothing.
+    pub fn content(&self, conversation: &str, answer: &str) -> Vec<u8> {
+        let view = self.view(conversation);
+        let messages: Vec<Value> = view
+            .iter()
+            .flat_map(|view| &view.messages)
+            .take_while(|message| message.id != answer)
+            .filter(|message| !message.text.is_empty())
+            .map(|message| json!({ "role": message.role, "content": message.text }))
+            .collect();
+        json!({ "messages": messages }).to_string().into_bytes()
+    }
+
+    /// Changes a message; it is in the next batch.
+    pub fn change(&mut self, conversation: &str, message: &str, change: impl FnOnce(&mut Message)) -> Option<&Message> {
+        let found = self.messages.get_mut(conversation)?.get_mut(message)?;
+        change(found);
+        self.dirty_messages.insert((conversation.to_owned(), message.to_owned()));
+        Some(found)
+    }
+
+    /// More text at the end of an answer.
+    pub fn append(&mut self, conversation: &str, answer: &str, text: &str) {
+        self.grow(conversation, answer, |message| {
+            if message.view.text.len() + text.len() <= LONGEST_ANSWER {
+                message.view.text.push_str(text);
+            }
+        });
+    }
+
+    /// One more JSON event of an answer.
+    pub fn append_json(&mut self, conversation: &str, answer: &str, json: &[u8]) {
+        self.grow(conversation, answer, |message| {
+            if message.json.len() < JSON_EVENTS
+                && let Ok(json) = std::str::from_utf8(json)
+            {
+                message.json.push(json.to_owned());
+            }
+        });
+    }
+
+    /// Puts text that grew into the next batch as well.
+    pub fn settle(&mut self) {
+        self.dirty_messages.append(&mut self.growing);
+    }
+
+    fn grow(&mut self, conversation: &str, answer: &str, change: impl FnOnce(&mut Message)) {
+        if let Some(found) = self.messages.get_mut(conversation).and_then(|of| of.get_mut(answer)) {
+            change(found);
+            self.growing.insert((conversation.to_owned(), answer.to_owned()));
+        }
+    }
+
+    /// Cuts an answer to what counts after a resume; false when less than that was kept, so that there is a gap.
+    pub fn cut(&mut self, conversation: &str, answer: &str, text_bytes: u64, json_events: u64) -> bool {
+        let mut whole = false;
+        self.change(conversation, answer, |message| {
+            let bytes = usize::try_from(text_bytes).unwrap_or(usize::MAX);
+            let events = usize::try_from(json_events).unwrap_or(usize::MAX);
+            let text = &mut message.view.text;
+            whole = text.is_char_boundary(bytes) && message.json.len() >= events.min(JSON_EVENTS);
+            if whole {
+                text.truncate(bytes);
+                message.json.truncate(events);
+            }
+        });
+        whole
+    }
+
+    /// The answer comes no more: its conversation forgets that it was under way.
+    pub fn end(&mut self, conversation: &str, answer: &str, now_ms: u64) {
+        if let Some(found) = self.conversations.get_mut(conversation) {
+            found.live.retain(|live| live.answer != answer);
+            found.changed_ms = now_ms;
+            self.dirty.insert(conversation.to_owned());
+        }
+    }
+
+    /// Gives a conversation another title.
+    pub fn rename(&mut self, conversation: &str, title: &str, now_ms: u64) -> Result<(), Refusal> {
+        let title: String = title.trim().chars().take(4 * TITLE).collect();
+        if title.is_empty() {
+            return Err("A title needs at least one character. Type one.");
+        }
+        let found = self.conversations.get_mut(conversation).ok_or("This conversation is gone.")?;
+        found.title = title;
+        found.changed_ms = now_ms;
+        self.dirty.insert(conversation.to_owned());
+        Ok(())
+    }
+
+    /// Deletes a conversation with all its messages; gives the questions that were under way in it.
+    pub fn delete(&mut self, conversation: &str) -> Vec<u64> {
+        let Some(found) = self.conversations.remove(conversation) else { return Vec::new() };
+        self.messages.remove(conversation);
+        self.dirty.remove(conversation);
+        self.dirty_messages.retain(|(of, _)| of != conversation);
+        self.deleted.push((Table::Conversations, conversation.as_bytes().to_vec()));
+        let keys = found.order.iter().map(|id| (Table::Messages, message_key(conversation, id)));
+        self.deleted.extend(keys);
+        found.live.iter().map(|live| live.ask).collect()
+    }
+
+    /// Everything that changed since the last call, as writes that belong together.
+    pub fn changes(&mut self) -> Batch {
+        let mut batch: Batch = std::mem::take(&mut self.deleted)
+            .into_iter()
+            .map(|(table, key)| Write { table, key, value: None })
+            .collect();
+        for id in std::mem::take(&mut self.dirty) {
+            if let Some(found) = self.conversations.get(&id) {
+                batch.push(write(Table::Conversations, id.into_bytes(), found));
+            }
+        }
+        for (conversation, id) in std::mem::take(&mut self.dirty_messages) {
+            if let Some(message) = self.message(&conversation, &id) {
+                batch.push(write(Table::Messages, message_key(&conversation, &id), message));
+            }
+        }
+        batch
+    }
+
+    fn refuse_two(&self, conversation: &str) -> Result<Vec<u64>, Refusal> {
+        match self.conversations.get(conversation) {
+            Some(found) if found.live.is_empty() => Ok(Vec::new()),
+            Some(_) => Err("An answer is still coming. Wait for it or stop it first."),
+            None => Err("This conversation is gone. Start a new one."),
+        }
+    }
+
+    fn drop_from(&mut self, conversation: &str, message: &str) -> Result<Vec<u64>, Refusal> {
+        let found = self.conversations.get_mut(conversation).ok_or("This conversation is gone. Start a new one.")?;
+        let from = found.order.iter().position(|id| id == message).ok_or("This message is gone already.")?;
+        let dropped = found.order.split_off(from);
+        let (gone, live): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut found.live).into_iter().partition(|live| dropped.contains(&live.answer));
+        found.live = live;
+        self.dirty.insert(conversation.to_owned());
+        for id in dropped {
+            if let Some(messages) = self.messages.get_mut(conversation) {
+                messages.remove(&id);
+            }
+            self.dirty_messages.remove(&(conversation.to_owned(), id.clone()));
+            self.deleted.push((Table::Messages, message_key(conversation, &id)));
+        }
+        Ok(gone.iter().map(|live| live.ask).collect())
+    }
+
+    fn begin_answer(&mut self, conversation: String, dropped: Vec<u64>, ask: u64, id: String, now_ms: u64) -> Asked {
+        let answer = MessageView { role: "assistant".into(), phase: "waiting".into(), ..empty_message(id, now_ms) };
+        let id = answer.id.clone();
+        self.push(&conversation, answer);
+        if let Some(found) = self.conversations.get_mut(&conversation) {
+            found.live.push(Live { answer: id.clone(), ask });
+            found.changed_ms = now_ms;
+        }
+        Asked { conversation, answer: id, dropped }
+    }
+
+    fn push(&mut self, conversation: &str, view: MessageView) {
+        let id = view.id.clone();
+        if let (Some(found), Some(messages)) =
+            (self.conversations.get_mut(conversation), self.messages.get_mut(conversation))
+        {
+            found.order.push(id.clone());
+            messages.insert(id.clone(), Message { view, json: Vec::new() });
+            self.dirty.insert(conversation.to_owned());
+            self.dirty_messages.insert((conversation.to_owned(), id));
+        }
+    }
+}
+
+/// Whether an answer in this phase is still coming.
+pub fn is_live(phase: &str) -> bool {
+    matches!(phase, "waiting" | "streaming" | "stalled")
+}
+
+fn write(table: Table, key: Vec<u8>, value: &impl Serialize) -> Write {
+    // These types have string keys only and no failing implementation.
+    Write { table, key, value: Some(serde_json::to_vec(value).unwrap_or_default()) }
+}
+
+fn message_key(conversation: &str, message: &str) -> Vec<u8> {
+    format!("{conversation}/{message}").into_bytes()
+}
+
+fn title_of(text: &str) -> String {
+    let line = text.trim().lines().next().unwrap_or_default().trim();
+    let mut title: String = line.chars().take(TITLE).collect();
+    if line.chars().count() > TITLE {
+        title.push('…');
+    }
+    title
+}
+
+fn empty_message(id: String, now_ms: u64) -> MessageView {
+    MessageView {
+        id,
+        role: String::new(),
+        text: String::new(),
+        phase: String::new(),
+        code: None,
+        retry_after: None,
+        provider: None,
+        provider_name: None,
+        model: None,
+        asked_ms: now_ms,
+        accept_ms: None,
+        first_ms: None,
+        total_ms: None,
+        tokens: None,
+        finish: None,
+        receipt: None,
+        route: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids() -> impl FnMut() -> String {
+        let mut next = 0;
+        move || {
+            next += 1;
+            format!("id{next}")
+        }
+    }
+
+    fn rows(batch: &Batch, table: Table) -> Vec<Row> {
+        let of = batch.iter().filter(|write| write.table == table);
+        of.filter_map(|write| Some(Row { table, key: write.key.clone(), value: write.value.clone()? })).collect()
+    }
+
+    #[test]
+    fn a_question_survives_a_restart() {
+        let (mut book, mut id) = (Book::default(), ids());
+        let asked = book.ask(None, None, " Why?\nTell me.", 7, &mut id, 10).unwrap();
+        let mut batch = book.changes();
+        book.append(&asked.conversation, &asked.answer, "Be");
+        assert!(book.changes().is_empty(), "growing text waits");
+        book.settle();
+        batch.retain(|write| write.table == Table::Conversations || !write.key.ends_with(asked.answer.as_bytes()));
+        batch.extend(book.changes());
+        assert!(book.changes().is_empty());
+
+        let mut again = Book::restore(&rows(&batch, Table::Conversations));
+        assert_eq!(again.rows()[0].title, "Why?");
+        assert_eq!(again.live(), [(asked.conversation.clone(), Live { answer: asked.answer.clone(), ask: 7 })]);
+        let stored = rows(&batch, Table::Messages);
+        let find = |key: &Vec<u8>| stored.iter().find(|row| row.key == *key).map(|row| row.value.clone());
+        let values: Vec<_> = again.missing(&asked.conversation).iter().map(find).collect();
+        again.fill(&asked.conversation, &values);
+        assert!(again.missing(&asked.conversation).is_empty());
+        assert_eq!(again.view(&asked.conversation), book.view(&asked.conversation));
+        assert!(again.cut(&asked.conversation, &asked.answer, 1, 0));
+        assert!(!again.cut(&asked.conversation, &asked.answer, 2, 0));
+        assert_eq!(again.message(&asked.conversation, &asked.answer).unwrap().view.text, "B");
+    }
+
+    #[test]
+    fn edit_and_retry_drop_what_followed() {
+        let (mut book, mut id) = (Book::default(), ids());
+        let first = book.ask(None, None, "one", 1, &mut id, 1).unwrap();
+        let conversation = first.conversation.clone();
+        assert!(book.ask(Some(&conversation), None, "two", 2, &mut id, 2).is_err(), "one answer is still coming");
+        book.append(&conversation, &first.answer, "1");
+        book.end(&conversation, &first.answer, 2);
+        let second = book.ask(Some(&conversation), None, "two", 2, &mut id, 3).unwrap();
+        assert_eq!(
+            String::from_utf8(book.content(&conversation, &second.answer)).unwrap(),
+            r#"{"messages":[{"content":"one","role":"user"},{"content":"1","role":"assistant"},{"content":"two","role":"user"}]}"#
+        );
+        let third = book.retry(&conversation, &second.answer, 3, &mut id, 4).unwrap();
+        assert_eq!(third.dropped, [2]);
+        let question = book.view(&conversation).unwrap().messages[0].id.clone();
+        let fourth = book.ask(Some(&conversation), Some(&question), "uno", 4, &mut id, 5).unwrap();
+        assert_eq!(fourth.dropped, [3]);
+        let texts: Vec<_> = book.view(&conversation).unwrap().messages.into_iter().map(|m| m.text).collect();
+        assert_eq!(texts, ["uno", ""]);
+        assert_eq!(book.delete(&conversation), [4]);
+        assert!(book.changes().iter().all(|write| write.value.is_none()));
+        assert!(book.rows().is_empty());
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let (mut book, mut id) = (Book::default(), ids());
+        assert!(book.ask(None, None, "  ", 1, &mut id, 1).is_err());
+        assert!(book.ask(Some("none"), None, "x", 1, &mut id, 1).is_err());
+        assert!(book.ask(None, None, &"x".repeat(LONGEST_TEXT + 1), 1, &mut id, 1).is_err());
+        assert!(book.retry("none", "none", 1, &mut id, 1).is_err());
+        assert!(book.rename("none", "x", 1).is_err());
+        assert!(book.rows().is_empty());
+    }
+}

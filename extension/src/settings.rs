@@ -1,0 +1,100 @@
+//! What the user set: defaults, checks and the rows they lie in.
+
+use crate::port::Settings;
+use crate::route;
+use privacyai::client::{Choice, Profile};
+use privacyai::effect::{Table, Write};
+use privacyai::identity::ProviderId;
+use std::str::FromStr;
+
+/// Key of the settings in `Table::Settings`.
+pub const SETTINGS: &[u8] = b"settings";
+
+/// Key of the network file in `Table::Settings`.
+pub const NETWORK: &[u8] = b"network";
+
+/// Key of the conversation that was last open in `Table::Settings`.
+pub const OPEN: &[u8] = b"open";
+
+/// Most entry nodes: one light node runs for each (protocol section 6.3).
+pub const ENTRY_NODES: usize = 3;
+
+/// Settings of a new installation.
+pub fn default_settings() -> Settings {
+    Settings {
+        entry_nodes: Vec::new(),
+        profile: "balanced".into(),
+        theme: "system".into(),
+        whole_answers: false,
+        provider: None,
+        model: None,
+    }
+}
+
+/// Refuses settings that could not be carried out; the sentence says what and where.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    if settings.entry_nodes.len() > ENTRY_NODES {
+        return Err(format!("At most {ENTRY_NODES} entry nodes can be used. Remove one."));
+    }
+    for address in &settings.entry_nodes {
+        if route::entry_peer(address).is_none() {
+            return Err(format!(
+                "“{}” is no address that a browser can dial. It looks like /ip4/1.2.3.4/tcp/8000/ws/p2p/12D3….",
+                address.chars().take(120).collect::<String>()
+            ));
+        }
+    }
+    let known = |value: &str, of: &[&str]| of.contains(&value);
+    if !known(&settings.profile, &["balanced", "fast", "high"]) {
+        return Err("The privacy level is unknown. Choose balanced, fast or high.".into());
+    }
+    if !known(&settings.theme, &["system", "light", "dark"]) {
+        return Err("The theme is unknown. Choose system, light or dark.".into());
+    }
+    if settings.provider.as_deref().is_some_and(|id| ProviderId::from_str(id).is_err()) {
+        return Err("The chosen provider's id is malformed. Choose one from the list.".into());
+    }
+    Ok(())
+}
+
+/// The profile as the client machine takes it.
+pub fn profile(settings: &Settings) -> Profile {
+    match settings.profile.as_str() {
+        "fast" => Profile::Fast,
+        "high" => Profile::High,
+        _ => Profile::Balanced,
+    }
+}
+
+/// Who shall answer: `once` for this question, else the chosen one, else the best.
+pub fn choice(settings: &Settings, once: Option<&str>) -> Choice {
+    once.or(settings.provider.as_deref())
+        .and_then(|id| ProviderId::from_str(id).ok())
+        .map_or(Choice::Automatic, Choice::Pinned)
+}
+
+/// A row of `Table::Settings`.
+pub fn row(key: &[u8], value: Option<Vec<u8>>) -> Write {
+    Write { table: Table::Settings, key: key.to_vec(), value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_settings_that_can_be_carried_out() {
+        let node = "/ip4/127.0.0.1/tcp/8000/ws/p2p/12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf";
+        let with = |change: fn(&mut Settings)| {
+            let mut settings = Settings { entry_nodes: vec![node.into()], ..default_settings() };
+            change(&mut settings);
+            check(&settings).is_ok()
+        };
+        assert!(with(|_| ()));
+        assert!(!with(|settings| settings.entry_nodes = vec!["x".into()]));
+        assert!(!with(|settings| settings.entry_nodes = vec![settings.entry_nodes[0].clone(); 4]));
+        assert!(!with(|settings| settings.profile = "loud".into()));
+        assert!(!with(|settings| settings.theme = "pink".into()));
+        assert!(!with(|settings| settings.provider = Some("AAAA".into())));
+    }
+}

@@ -1,0 +1,243 @@
+//! Receiving: which topic is subscribed at which node, again after a node came back, and store queries.
+
+use super::light_node::{self, Decoder, LightNode};
+use super::{Happening, LONGEST_PAYLOAD, Owner, Query, Transport};
+use crate::platform;
+use crate::route;
+use futures::channel::{mpsc, oneshot};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+
+/// Tries to have a subscription confirmed by a node that is connected, and the pause between two in milliseconds.
+const TRIES: (u32, u32) = (5, 200);
+
+/// Most topics at once: discovery and one a provider that is being asked; a node takes 1,000.
+const TOPICS: usize = 256;
+
+/// Called with each message.
+type Listener = Closure<dyn FnMut(JsValue)>;
+
+/// One subscribed topic.
+pub(super) struct Subscription {
+    shard: u16,
+    owner: Owner,
+    callback: Rc<Listener>,
+    /// The nodes that confirmed it.
+    bound: Vec<(usize, LightNode, Decoder)>,
+    /// Nodes at which it is being made.
+    making: Vec<usize>,
+}
+
+impl Transport {
+    /// Receives a topic: discovery at every node, a provider's topic at one, not the provider's own if there is
+    /// another.
+    pub fn subscribe(&self, content_topic: &str, shard: u16, owner: Owner) {
+        {
+            let mut inner = self.0.borrow_mut();
+            if inner.subscriptions.contains_key(content_topic) || inner.subscriptions.len() >= TOPICS {
+                return;
+            }
+            let callback = Rc::new(listener(inner.happenings.clone(), content_topic.to_owned()));
+            let subscription = Subscription { shard, owner, callback, bound: Vec::new(), making: Vec::new() };
+            inner.subscriptions.insert(content_topic.to_owned(), subscription);
+        }
+        self.place(content_topic);
+    }
+
+    /// Receives it no longer.
+    pub fn unsubscribe(&self, content_topic: &str) {
+        let removed = self.0.borrow_mut().subscriptions.remove(content_topic);
+        let Some(subscription) = removed else { return };
+        spawn_local(async move {
+            for (_, light, decoder) in &subscription.bound {
+                light.unsubscribe(decoder).await;
+            }
+            // Only now no node can call it any more.
+            drop(subscription);
+        });
+    }
+
+    /// Asks the stores of all nodes for what a topic kept in the last `seconds`, and those of nodes that come later.
+    pub fn query(&self, content_topic: &str, shard: u16, seconds: u64) {
+        let query = Query { content_topic: content_topic.to_owned(), shard, seconds };
+        let (run, count) = {
+            let mut inner = self.0.borrow_mut();
+            inner.queries.retain(|known| known.content_topic != query.content_topic);
+            if inner.queries.len() < TOPICS {
+                inner.queries.push(query.clone());
+            }
+            (inner.run, inner.nodes.len())
+        };
+        for index in 0..count {
+            self.query_node(run, index, query.clone());
+        }
+    }
+
+    /// The node that listens for this provider's answers.
+    pub(super) fn listening_peer(&self, owner: &Owner) -> Option<String> {
+        let inner = self.0.borrow();
+        let of =
+            |subscription: &&Subscription| owner.provider.is_some() && subscription.owner.provider == owner.provider;
+        let subscription = inner.subscriptions.values().find(of)?;
+        let index = subscription.bound.first().map(|(index, ..)| *index).or(subscription.making.first().copied())?;
+        Some(inner.nodes.get(index)?.peer.clone())
+    }
+
+    /// Waits until no subscription is being made, so that an answer cannot come before anyone listens.
+    pub(super) async fn all_bound(&self) {
+        let receiver = {
+            let mut inner = self.0.borrow_mut();
+            if inner.binding == 0 {
+                return;
+            }
+            let (sender, receiver) = oneshot::channel();
+            inner.bound.push(sender);
+            receiver
+        };
+        // A dropped sender means that nothing is being made any more either.
+        let _ = receiver.await;
+    }
+
+    /// A node came: it gets its subscriptions and the queries of this configuration.
+    pub(super) fn serve_node(&self, run: u64, index: usize) {
+        let (topics, queries) = {
+            let inner = self.0.borrow();
+            (inner.subscriptions.keys().cloned().collect::<Vec<_>>(), inner.queries.clone())
+        };
+        for topic in topics {
+            self.place(&topic);
+        }
+        for query in queries {
+            self.query_node(run, index, query);
+        }
+    }
+
+    /// A node went: what it listened for moves to another.
+    pub(super) fn release_node(&self, run: u64, index: usize) {
+        let topics: Vec<String> = {
+            let mut inner = self.0.borrow_mut();
+            if inner.run != run {
+                return;
+            }
+            if let Some(node) = inner.nodes.get_mut(index) {
+                node.light = None;
+            }
+            for subscription in inner.subscriptions.values_mut() {
+                subscription.bound.retain(|(at, ..)| *at != index);
+            }
+            inner.subscriptions.keys().cloned().collect()
+        };
+        for topic in topics {
+            self.place(&topic);
+        }
+    }
+
+    /// Begins to subscribe a topic at every node where it should be and is not.
+    fn place(&self, content_topic: &str) {
+        let run = self.0.borrow().run;
+        for index in self.missing_nodes(content_topic) {
+            let Some(light) = self.light(run, index) else { continue };
+            {
+                let mut inner = self.0.borrow_mut();
+                let Some(subscription) = inner.subscriptions.get_mut(content_topic) else { return };
+                subscription.making.push(index);
+                inner.binding += 1;
+            }
+            let (transport, topic) = (self.clone(), content_topic.to_owned());
+            spawn_local(async move {
+                transport.bind(&topic, index, light).await;
+                let mut inner = transport.0.borrow_mut();
+                if let Some(subscription) = inner.subscriptions.get_mut(&topic) {
+                    subscription.making.retain(|at| *at != index);
+                }
+                inner.binding = inner.binding.saturating_sub(1);
+                if inner.binding == 0 {
+                    for sender in std::mem::take(&mut inner.bound) {
+                        // Whoever waited may have given up.
+                        let _ = sender.send(());
+                    }
+                }
+            });
+        }
+    }
+
+    fn missing_nodes(&self, content_topic: &str) -> Vec<usize> {
+        let inner = self.0.borrow();
+        let Some(subscription) = inner.subscriptions.get(content_topic) else { return Vec::new() };
+        let has = |index: usize| {
+            subscription.bound.iter().any(|(at, ..)| *at == index) || subscription.making.contains(&index)
+        };
+        let usable: Vec<usize> =
+            inner.nodes.iter().enumerate().filter(|(_, node)| node.light.is_some()).map(|(index, _)| index).collect();
+        if subscription.owner.provider.is_none() {
+            return usable.into_iter().filter(|index| !has(*index)).collect();
+        }
+        if usable.iter().any(|index| has(*index)) {
+            return Vec::new();
+        }
+        let peers: Vec<&str> =
+            usable.iter().filter_map(|index| inner.nodes.get(*index)).map(|node| node.peer.as_str()).collect();
+        // Which of equal nodes is used is drawn anew each time.
+        let own = &subscription.owner.peer_ids;
+        let order = route::order(&peers, own, None, 0);
+        let equal = order.iter().filter(|at| peers.get(**at).is_some_and(|peer| !own.iter().any(|id| id == peer)));
+        let spread = equal.count().max(1);
+        let drawn = usize::from(platform::random::<1>()[0]) % spread;
+        order.get(drawn).and_then(|at| usable.get(*at)).copied().into_iter().collect()
+    }
+
+    async fn bind(&self, topic: &str, index: usize, light: LightNode) {
+        let (tries, pause) = TRIES;
+        for _ in 0..tries {
+            let wanted =
+                self.0.borrow().subscriptions.get(topic).map(|known| (known.shard, Rc::clone(&known.callback)));
+            let Some((shard, callback)) = wanted else { return };
+            let Ok(decoder) = light.decoder(topic, shard) else { return };
+            if light.subscribe(&decoder, (*callback).as_ref().unchecked_ref()).await {
+                let confirmed = (index, light.clone(), decoder.clone());
+                if !self.keep_bound(topic, &callback, confirmed) {
+                    light.unsubscribe(&decoder).await;
+                }
+                return;
+            }
+            platform::sleep(pause).await;
+        }
+    }
+
+    /// Notes a confirmed subscription; false when nobody wants it any more.
+    fn keep_bound(&self, topic: &str, callback: &Rc<Listener>, confirmed: (usize, LightNode, Decoder)) -> bool {
+        match self.0.borrow_mut().subscriptions.get_mut(topic) {
+            Some(subscription) if Rc::ptr_eq(&subscription.callback, callback) => {
+                subscription.bound.push(confirmed);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn query_node(&self, run: u64, index: usize, query: Query) {
+        let Some(light) = self.light(run, index) else { return };
+        let happenings = self.0.borrow().happenings.clone();
+        spawn_local(async move {
+            let callback = listener(happenings, query.content_topic.clone());
+            let (tries, pause) = TRIES;
+            for _ in 0..tries {
+                let Ok(decoder) = light.decoder(&query.content_topic, query.shard) else { return };
+                if light.query(&decoder, callback.as_ref().unchecked_ref(), query.seconds).await {
+                    return;
+                }
+                platform::sleep(pause).await;
+            }
+        });
+    }
+}
+
+/// Gives each message that is not too large to the loop; a full queue drops it, which the protocol repairs.
+fn listener(mut happenings: mpsc::Sender<Happening>, content_topic: String) -> Listener {
+    Closure::new(move |message: JsValue| {
+        if let Some(payload) = light_node::payload(&message, LONGEST_PAYLOAD) {
+            let _ = happenings.try_send(Happening::Message { content_topic: content_topic.clone(), payload });
+        }
+    })
+}
