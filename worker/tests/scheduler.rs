@@ -135,9 +135,9 @@ impl Bench {
     }
 
     /// Pieces of text and the end of so many sessions, in the order of their ends.
-    async fn ends(&mut self, sessions: usize) -> Vec<(u64, usize, Result<String, (u16, u16)>)> {
+    async fn ends(&mut self, sessions: usize) -> Vec<End> {
         let mut pieces: HashMap<u64, usize> = HashMap::new();
-        let mut ends: Vec<(u64, usize, Result<String, (u16, u16)>)> = Vec::new();
+        let mut ends: Vec<End> = Vec::new();
         while ends.len() < sessions {
             let input = timeout(PATIENCE, self.inputs.recv()).await.expect("an input in time").expect("it lives");
             let (session, end) = match input {
@@ -163,6 +163,9 @@ impl Bench {
         ends
     }
 }
+
+/// Session, pieces of text, and how it ended.
+type End = (u64, usize, Result<String, (u16, u16)>);
 
 fn stop() -> Result<String, (u16, u16)> {
     Ok("stop".to_owned())

@@ -26,7 +26,7 @@ const PROBE_DOWN: Duration = Duration::from_secs(15);
 /// So many probes fail before a backend counts as down.
 const PROBES_UNTIL_DOWN: u8 = 3;
 /// Retries of a job that has not begun to answer.
-const MAX_RETRIES: u32 = 2;
+const MAX_RETRIES: usize = 2;
 /// Before the next try where the backend names no time.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// An answer of fewer tokens does not count for [`Scheduler::tokens_per_second`].
@@ -206,8 +206,7 @@ impl Scheduler {
         cancel: &CancellationToken,
     ) -> Result<String, Failure> {
         let order = lane.route_order();
-        let mut tries = 0;
-        for index in order.iter().cycle() {
+        for (tries, index) in order.iter().cycle().enumerate() {
             let Some(route) = lane.model.routes.get(*index) else { break };
             let slot = tokio::select! {
                 biased;
@@ -228,7 +227,6 @@ impl Scheduler {
                 }
                 _ => return Err(failure),
             };
-            tries += 1;
             tokio::select! {
                 () = cancel.cancelled() => return Err(Failure::new(code::CANCELLED)),
                 () = tokio::time::sleep(pause) => {}

@@ -165,10 +165,10 @@ async fn read_request(read: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<
             path = line.split(' ').nth(1).unwrap_or_default().to_owned();
         } else if line.is_empty() {
             break;
-        } else if let Some((name, value)) = line.split_once(':') {
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse::<u64>().unwrap_or(0).min(MAX_REQUEST);
-            }
+        } else if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse::<u64>().unwrap_or(0).min(MAX_REQUEST);
         }
     }
     let mut body = vec![0; usize::try_from(length).unwrap_or(0)];
