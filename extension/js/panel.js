@@ -1,6 +1,9 @@
 // Loads the one wasm and shows the panel in it: popup, side panel and tab alike.
 import init, { run_panel } from "./app.js";
 
+// A popup has a size of its own; side panel and tab take what they get.
+document.documentElement.dataset.view = new URLSearchParams(location.search).get("view") ?? "tab";
+
 init({ module_or_path: chrome.runtime.getURL("app_bg.wasm") }).then(run_panel, (error) => {
   const note = document.createElement("p");
   note.setAttribute("role", "alert");

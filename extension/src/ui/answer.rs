@@ -20,7 +20,8 @@ pub fn answer(app: App, row: Row) -> View {
     let id = row.id.to_string();
     let phase = create_selector(move || view.with(|view| view.phase.clone()));
     let running = create_selector(move || phase.with(|phase| is_running(phase)));
-    let hidden_text = create_selector(move || running.get() && app.settings.with(|settings| settings.whole_answers));
+    let whole = create_selector(move || running.get() && app.settings.with(|settings| settings.whole_answers));
+    let blank = create_selector(move || text.with(String::is_empty));
     let (head, body, notice) = (head(app, view), body(text, running), notice::notice(app, row, phase));
     view! {
         article(
@@ -32,10 +33,10 @@ pub fn answer(app: App, row: Row) -> View {
         ) {
             (head)
             (move || if phase.with(|phase| phase == "waiting") { waiting(view) } else { View::new() })
-            div(class="prose mt-2", data-testid="answer-text", aria-hidden=running.get().then_some("true"), hidden=hidden_text.get()) {
+            div(class="prose mt-2", data-testid="answer-text", aria-hidden=running.get().then_some("true"), hidden=whole.get() || blank.get()) {
                 (body)
             }
-            (move || if running.get() { progress(view, text, hidden_text) } else { View::new() })
+            (move || if running.get() { progress(view, text, whole) } else { View::new() })
             (move || if phase.with(|phase| matches!(phase.as_str(), "complete" | "stopped")) { cost(app, view) } else { View::new() })
             (notice)
             (move || if running.get() { View::new() } else { actions(app, view, text) })
@@ -89,7 +90,7 @@ fn body(text: Signal<String>, running: ReadSignal<bool>) -> View {
                 view! { div(class="block") { (inner) } }
             }
         )
-        div(class=if running.get() { "block caret" } else { "block" }) { (last.with(|source| markdown::markdown(source))) }
+        div(class=if running.get() { "block caret" } else { "block" }) { (markdown::markdown(&last.get_clone())) }
     }
 }
 
@@ -167,6 +168,9 @@ pub fn cost_line(view: &MessageView) -> String {
 }
 
 fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
+    // A failure names its way on in the notice above; here stands what is left to do with the words.
+    let failed = view.with_untracked(|view| !matches!(view.phase.as_str(), "complete" | "stopped"));
+    let blank = text.with_untracked(String::is_empty);
     let copied = create_signal(false);
     let id = view.with_untracked(|view| view.id.clone());
     let provider = view.with_untracked(|view| view.provider.clone());
@@ -178,11 +182,16 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
     let again = app::icon_button(icon::RETRY, "Ask again", "answer-retry", again);
     view! {
         div(class="mt-1 -ms-1.5 flex items-center gap-0.5") {
-            (if copied.get() { app::icon_button(icon::CHECK, "Copied", "answer-copied", || ()) } else {
+            (if blank {
+                View::new()
+            } else if copied.get() {
+                app::icon_button(icon::CHECK, "Copied", "answer-copied", || ())
+            } else {
                 app::icon_button(icon::COPY, "Copy answer", "answer-copy", move || text.with_untracked(|text| clipboard::copy(text, copied)))
             })
             (again)
             (match other.get_clone() {
+                _ if failed => View::new(),
                 None => View::new(),
                 Some((other, name)) => {
                     let id = id.clone();

@@ -9,20 +9,10 @@ use super::{chat, details, history, key_change, keyboard, link, live, page, pale
 
 /// Draws and connects.
 pub fn run() {
-    mark_view();
     let Some(body) = document().body() else { return };
     let target = document().get_element_by_id("app").unwrap_or_else(|| body.into());
     target.set_text_content(None);
     sycamore::render_to(root, &target);
-}
-
-/// Tells the style sheet where the page stands: a popup has a fixed size, panel and tab take what they get.
-fn mark_view() {
-    let search = window().location().search().unwrap_or_default();
-    let view = ["popup", "panel", "tab"].into_iter().find(|view| search.contains(&format!("view={view}")));
-    if let Some(root) = document().document_element() {
-        let _ = root.set_attribute("data-view", view.unwrap_or("panel"));
-    }
 }
 
 fn root() -> View {
@@ -48,6 +38,7 @@ fn root() -> View {
     });
     let (navigation, chat, toast, live) = (navigation(app), chat::chat(app), toast(app), live::region());
     let network = network_state(app);
+    let loaded = create_selector(move || app.loaded.get());
     view! {
         div(
             class="grid h-dvh grid-cols-1 wide:grid-cols-[152px_minmax(0,1fr)] bg-bg text-ink", data-testid="app",
@@ -58,7 +49,7 @@ fn root() -> View {
             (navigation)
             div(class="relative flex min-h-0 min-w-0 flex-col h-[inherit]") {
                 (chat)
-                (move || sub_page(app))
+                (if loaded.get() { sub_page(app) } else { sub_frame(app) })
                 (toast)
             }
         }
@@ -83,6 +74,14 @@ fn sub_page(app: App) -> View {
         Page::Details(id) => details::details(app, &id),
         Page::KeyChanged(id) => key_change::key_change(app, &id),
     }
+}
+
+/// What stands before the first snapshot: the page's frame alone, so that nothing jumps and nothing is claimed.
+fn sub_frame(app: App) -> View {
+    if app.page.with(|page| *page == Page::Chat) {
+        return View::new();
+    }
+    header(app, "", View::new())
 }
 
 fn navigation(app: App) -> View {
@@ -166,10 +165,12 @@ pub fn icon_button(path: Icon, label: &'static str, id: &'static str, press: imp
 /// The header of a page that replaces the conversation.
 pub fn header(app: App, title: impl Into<String>, more: View) -> View {
     let title = title.into();
+    // Beside the navigation these pages stand on their own; the others lie over the conversation.
+    let beside = app.page.with_untracked(|page| matches!(page, Page::Providers | Page::Settings | Page::Network));
     let back = icon_button(icon::BACK, "Back (Esc)", "back", move || app.go(Page::Chat));
     view! {
         header(class="flex h-11 flex-none items-center gap-2 border-b border-line ps-3 pe-2") {
-            (back)
+            span(class=if beside { "contents wide:hidden" } else { "contents" }) { (back) }
             h1(class="min-w-0 flex-1 truncate text-read font-semibold", tabindex="-1") { (title) }
             (more)
         }

@@ -9,7 +9,7 @@ use crate::port::{MessageView, ProviderView};
 
 /// The page for one message.
 pub fn details(app: App, id: &str) -> View {
-    let found = app.rows.with(|rows| rows.iter().find(|row| *row.id == *id).cloned());
+    let found = app.rows.with_untracked(|rows| rows.iter().find(|row| *row.id == *id).cloned());
     let header = app::header(app, "Message details", View::new());
     let Some(row) = found else {
         return view! {

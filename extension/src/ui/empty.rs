@@ -6,7 +6,7 @@ use sycamore::prelude::*;
 use super::state::{App, Page};
 use super::status::{Shape, shape, status_of};
 use super::{composer, format, icon};
-use crate::port::{Command, NetworkView};
+use crate::port::{Command, NetworkView, ProviderView};
 
 /// Questions to start with; each goes into the composer, not away.
 const SUGGESTIONS: [&str; 3] =
@@ -195,27 +195,26 @@ fn no_provider(app: App) -> View {
 /// Up to four known providers with what is known of them.
 fn seen(app: App) -> View {
     let now = app.now_ms.get();
-    let rows: Vec<View> = app.providers.with(|all| {
-        all.iter()
-            .take(4)
-            .map(|provider| {
-                let (mark, word) = status_of(provider, now);
-                let (mark, name) = (shape(mark), provider.name.clone());
-                let word = if provider.usable && provider.response_ms > 0 {
-                    format::seconds(provider.response_ms.into())
-                } else {
-                    word
-                };
-                view! {
-                    div(class="flex min-h-8 items-center gap-2.5 text-ctl") {
-                        (mark)
-                        span(class="min-w-0 flex-1 truncate") { (name) }
-                        span(class="flex-none text-ink3") { (word) }
-                    }
+    let known: Vec<ProviderView> = app.providers.with(|all| all.iter().take(4).cloned().collect());
+    let rows: Vec<View> = known
+        .iter()
+        .map(|provider| {
+            let (mark, word) = status_of(provider, now);
+            let (mark, name) = (shape(mark), provider.name.clone());
+            let word = if provider.usable && provider.response_ms > 0 {
+                format::seconds(provider.response_ms.into())
+            } else {
+                word
+            };
+            view! {
+                div(class="flex min-h-8 items-center gap-2.5 text-ctl") {
+                    (mark)
+                    span(class="min-w-0 flex-1 truncate") { (name) }
+                    span(class="flex-none text-ink3") { (word) }
                 }
-            })
-            .collect()
-    });
+            }
+        })
+        .collect();
     if rows.is_empty() {
         return View::new();
     }

@@ -14,7 +14,7 @@ const SKELETONS: usize = 6;
 const SEARCH_MS: f64 = 8_000.0;
 /// The table's columns; header and rows share them.
 const COLUMNS: &str =
-    "wide:grid-cols-[24px_minmax(120px,1.5fr)_minmax(130px,1.5fr)_72px_72px_60px_60px_minmax(0,1fr)_64px]";
+    "broad:grid-cols-[24px_minmax(100px,1.5fr)_minmax(110px,1.5fr)_64px_64px_52px_52px_minmax(0,1fr)_64px]";
 
 /// The page.
 pub fn providers(app: App) -> View {
@@ -121,7 +121,7 @@ fn automatic(app: App) -> View {
 
 fn columns() -> View {
     let class = format!(
-        "hidden wide:grid {COLUMNS} items-center gap-3 border-y border-line bg-bg2 px-4 min-h-8 text-sec text-ink3"
+        "hidden broad:grid {COLUMNS} items-center gap-3 border-y border-line bg-bg2 px-4 min-h-8 text-sec text-ink3"
     );
     view! {
         div(class=class, aria-hidden="true") {
@@ -157,7 +157,7 @@ fn row(app: App, id: String) -> View {
     });
     view! {
         li(
-            class=if next.get() { "border-t border-line bg-accent-soft wide:first:border-t-0" } else { "border-t border-line wide:first:border-t-0" },
+            class=if next.get() { "border-t border-line bg-accent-soft broad:first:border-t-0" } else { "border-t border-line broad:first:border-t-0" },
             data-testid="provider-row", data-provider-id=id,
             data-status=provider.with(|provider| provider.as_ref().map(|provider| provider.status.clone())),
             data-usable=provider.with(|provider| provider.as_ref().map(|provider| if provider.usable { "true" } else { "false" })),
@@ -179,7 +179,7 @@ fn facts(
     next: ReadSignal<bool>,
 ) -> View {
     let class = format!(
-        "grid grid-cols-[24px_minmax(0,1fr)_auto] {COLUMNS} items-start wide:items-center gap-x-3 gap-y-0.5 px-4 py-2.5 wide:min-h-12"
+        "grid grid-cols-[24px_minmax(0,1fr)_auto] {COLUMNS} items-start broad:items-center gap-x-3 gap-y-0.5 px-4 py-2.5 broad:min-h-12"
     );
     let picture = glyph::glyph(provider.glyph, 15);
     let models: Vec<View> =
@@ -194,24 +194,24 @@ fn facts(
     let pick = pick(app, &provider, chosen, next);
     let warning = warning(app, &provider);
     let figures = View::from(vec![
-        figure("Answers in", announced),
-        figure("Here", here),
-        figure("Tok/s", speed),
-        figure("At once", at_once),
+        figure("announced", announced),
+        figure("here", here),
+        figure("tok/s", speed),
+        figure("at once", at_once),
     ]);
     let whole = format::fours(&provider.id);
     let name = provider.name.clone();
     view! {
         div(class=class) {
-            span(class="row-span-2 wide:row-span-1") { (picture) }
-            div(class="flex min-w-0 flex-wrap items-center gap-x-2 wide:flex-col wide:items-start") {
+            span(class="row-span-2 broad:row-span-1") { (picture) }
+            div(class="flex min-w-0 flex-wrap items-center gap-x-2 broad:flex-col broad:items-start") {
                 span(class="max-w-full truncate text-ctl font-semibold") { (name) }
                 (move || status.get_clone().map_or_else(View::new, status_line))
             }
-            div(class="row-start-1 col-start-3 justify-self-end wide:col-start-auto wide:row-start-auto wide:order-last") { (pick) }
-            div(class="col-span-2 min-w-0 wide:col-span-1") { (models) }
-            (figures)
-            span(class="order-2 col-span-2 col-start-2 truncate font-mono text-meta text-ink3 wide:order-none wide:col-span-1 wide:col-start-auto", title=whole, dir="ltr") {
+            div(class="row-start-1 col-start-3 justify-self-end broad:col-start-auto broad:row-start-auto broad:order-last") { (pick) }
+            div(class="col-span-2 min-w-0 broad:col-span-1") { (models) }
+            div(class="order-1 col-span-2 col-start-2 flex flex-wrap gap-x-4 broad:contents") { (figures) }
+            span(class="order-2 col-span-2 col-start-2 truncate font-mono text-meta text-ink3 broad:order-none broad:col-span-1 broad:col-start-auto", title=whole, dir="ltr") {
                 span(class="sr-only") { "Key " }
                 (fingerprint)
             }
@@ -222,11 +222,10 @@ fn facts(
 
 /// One figure: its name stands beside it in a card, above it in the table.
 fn figure(name: &'static str, value: String) -> View {
-    let class = "order-1 col-span-2 col-start-2 flex justify-between text-sec wide:order-none wide:col-span-1 wide:col-start-auto wide:block wide:text-end";
     view! {
-        span(class=class) {
-            span(class="text-ink3 wide:sr-only") { (name) " " }
+        span(class="text-sec broad:text-end") {
             span { (value) }
+            span(class="text-ink3 broad:sr-only") { " " (name) }
         }
     }
 }

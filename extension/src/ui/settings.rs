@@ -194,6 +194,8 @@ fn radio_keys(event: web_sys::KeyboardEvent) {
 fn network(app: App) -> View {
     let title = title("Network", "Entry nodes carry sealed packets. They see your address, never your words.");
     let text = create_signal(app.settings.with_untracked(|settings| settings.entry_nodes.join("\n")));
+    let stored = create_selector(move || app.settings.with(|settings| settings.entry_nodes.join("\n")));
+    create_effect(move || text.set(stored.get_clone()));
     let nodes = move || -> Vec<String> {
         text.with(|text| text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
     };

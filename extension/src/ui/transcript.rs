@@ -97,14 +97,21 @@ fn question(app: App, row: Row) -> View {
     };
     let edit = app::icon_button(icon::PENCIL, "Edit and ask again (Up)", "question-edit", edit);
     view! {
-        div(class="message group flex flex-col items-end", data-testid="question", data-message-id=id, role="article", aria-label="Your question") {
-            div(class="bubble max-w-[85%] rounded-float bg-bg3 px-3 py-2 text-read") { (text.get_clone()) }
-            div(class="mt-0.5 flex gap-0.5 opacity-0 group-hover:opacity-100 group-focus-within:opacity-100") {
+        div(
+            class="message group flex items-start justify-end gap-1", data-testid="question", data-message-id=id, role="article",
+            aria-label="Your question"
+        ) {
+            div(class="flex flex-none gap-0.5 pt-1 opacity-0 group-hover:opacity-100 group-focus-within:opacity-100") {
                 (edit)
-                (if copied.get() { app::icon_button(icon::CHECK, "Copied", "question-copied", || ()) } else {
-                    app::icon_button(icon::COPY, "Copy question", "question-copy", move || text.with_untracked(|text| clipboard::copy(text, copied)))
+                (if copied.get() {
+                    app::icon_button(icon::CHECK, "Copied", "question-copied", || ())
+                } else {
+                    app::icon_button(icon::COPY, "Copy question", "question-copy", move || {
+                        text.with_untracked(|text| clipboard::copy(text, copied));
+                    })
                 })
             }
+            div(class="bubble min-w-0 max-w-[80%] rounded-float bg-bg3 px-3 py-2 text-read") { (text.get_clone()) }
         }
     }
 }
