@@ -27,6 +27,13 @@ thread_local! {
 pub fn speak(app: App) {
     let said = create_signal(String::new());
     provide_context(said);
+    // An answer that begins and ends between two writes is heard to end as well.
+    let running = create_selector(move || app.running().map(|row| row.id));
+    create_effect(move || {
+        if let Some(id) = running.get_clone() {
+            SPOKEN.set(Spoken { answer: id.to_string(), bytes: 0 });
+        }
+    });
     Interval::new(PAUSE_MS, move || {
         let text = untrack_tick(app);
         if text.as_deref() != Some("") && said.with_untracked(|now| text.as_deref() != Some(now)) {
@@ -53,9 +60,6 @@ fn untrack_tick(app: App) -> Option<String> {
     }
     SPOKEN.with_borrow_mut(|spoken| {
         if is_running(&phase) {
-            if *spoken.answer != *last.id {
-                *spoken = Spoken { answer: last.id.to_string(), bytes: 0 };
-            }
             if app.settings.with_untracked(|settings| settings.whole_answers) {
                 return Some(String::new());
             }
