@@ -17,7 +17,7 @@ pub fn composer(app: App) -> View {
     let follow_up = create_selector(move || app.rows.with(|rows| !rows.is_empty()));
     let (chip, footer, editing) = (chip(app), footer(app), editing(app));
     view! {
-        div(class="mx-auto w-full max-w-[704px] flex-none px-3") {
+        div(class="mx-auto w-full max-w-[704px] flex-none px-3 pt-1.5") {
             (editing)
             div(class="rounded-card border border-edge bg-bg focus-within:border-ink2") {
                 textarea(

@@ -120,8 +120,8 @@ fn times(view: &MessageView) -> View {
     view! {
         div {
             div(class="mb-1.5 flex justify-between text-sec") {
-                h2(class="text-ink3") { "Time to first word" }
-                span(class="font-semibold") { (first) }
+                h2(class="text-ink3") { "Time" }
+                span(class="font-semibold") { (first) " to first word" }
             }
             div(class="flex gap-0.5 overflow-hidden rounded-[3px]", aria-hidden="true") { (bar) }
             div(class="mt-2 flex flex-wrap gap-x-4 gap-y-1") { (legend) }

@@ -237,8 +237,8 @@ fn model_line(app: App, provider: &ProviderView, model: &ModelView, many: bool) 
     if !many {
         return view! {
             p(class="truncate text-sec") {
-                span(class="text-ink2") { (name) }
-                span(class="text-ink3") { " " (tail) }
+                span(class="text-ink2 broad:block broad:truncate") { (name) }
+                span(class="text-ink3 broad:block broad:truncate") { " " (tail) }
             }
         };
     }

@@ -304,6 +304,12 @@ fn data(app: App) -> View {
 }
 
 fn confirm(app: App, asking: Signal<bool>) -> View {
+    on_mount(|| {
+        let field = document().get_element_by_id("delete-word");
+        if let Some(field) = field.and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok()) {
+            let _ = field.focus();
+        }
+    });
     let typed = create_signal(String::new());
     let sure = create_selector(move || typed.with(|typed| typed.trim().eq_ignore_ascii_case("delete")));
     view! {

@@ -108,8 +108,6 @@ pub struct App {
     pub invite: Signal<Option<InviteView>>,
     /// A sentence about something refused.
     pub toast: Signal<Option<String>>,
-    /// Counts the frames in which text grew.
-    pub grown: Signal<u32>,
     /// Unix ms, once a second.
     pub now_ms: Signal<f64>,
 }
@@ -156,7 +154,6 @@ impl App {
             queued: create_signal(false),
             invite: create_signal(None),
             toast: create_signal(None),
-            grown: create_signal(0),
             now_ms: create_signal(js_sys::Date::now()),
         }
     }
@@ -359,7 +356,6 @@ impl App {
         let text = std::mem::take(&mut message.text);
         if text.len() > known.text.with_untracked(String::len) || message.role == "user" {
             known.text.set(text);
-            self.grown.set(self.grown.get_untracked().wrapping_add(1));
         }
         if known.view.with_untracked(|view| *view != message) {
             known.view.set(message);
@@ -412,7 +408,6 @@ impl App {
                 row.text.update(|text| text.push_str(&piece));
             }
         }
-        self.grown.set(self.grown.get_untracked().wrapping_add(1));
     }
 }
 

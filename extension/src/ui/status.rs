@@ -81,7 +81,7 @@ fn heard(provider: &ProviderView, now_ms: f64) -> String {
 pub fn status_line((mark, word): (Shape, String)) -> View {
     let mark = shape(mark);
     view! {
-        span(class="inline-flex items-center gap-1.5 text-sec text-ink2 min-w-0") {
+        span(class="inline-flex min-w-0 max-w-full items-center gap-1.5 text-sec text-ink2") {
             (mark)
             span(class="truncate") { (word) }
         }

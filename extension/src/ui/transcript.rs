@@ -1,7 +1,11 @@
 //! The messages of the open conversation, and the scroll that follows the newest only while it is in view.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::Closure;
 
 use super::state::{App, Page, Row};
 use super::{answer, app, clipboard, icon};
@@ -13,16 +17,11 @@ const NEAR: i32 = 40;
 pub fn transcript(app: App, otherwise: impl Fn() -> View + 'static) -> View {
     let area = create_node_ref();
     let following = create_signal(true);
+    let top = Rc::new(Cell::new(0));
     let rows = create_memo(move || app.rows.get_clone());
     let empty = create_selector(move || app.rows.with(Vec::is_empty));
-    create_effect(move || {
-        app.grown.track();
-        app.rows.track();
-        app.page.track();
-        if following.get_untracked() {
-            to_end(area);
-        }
-    });
+    let content = create_node_ref();
+    on_mount(move || keep_at_end(area, content, following));
     create_effect(move || {
         app.open.track();
         following.set(true);
@@ -33,14 +32,17 @@ pub fn transcript(app: App, otherwise: impl Fn() -> View + 'static) -> View {
             div(
                 class="min-h-0 flex-1 overflow-y-auto overflow-x-hidden px-4", r#ref=area, tabindex="-1", data-testid="transcript",
                 on:scroll=move |_| {
-                    let near = is_near_end(area);
-                    if following.get_untracked() != near {
-                        following.set(near);
+                    // Growing text moves the end away without a scroll: only a move upwards lets go of it.
+                    let now = scroll_top(area);
+                    let up = now < top.replace(now);
+                    let follow = is_near_end(area) || (following.get_untracked() && !up);
+                    if following.get_untracked() != follow {
+                        following.set(follow);
                     }
                 }
             ) {
                 (if empty.get() { otherwise() } else { View::new() })
-                div(class="mx-auto flex w-full max-w-[680px] flex-col gap-4 pt-4 pb-5", hidden=empty.get()) {
+                div(class="mx-auto flex w-full max-w-[680px] flex-col gap-4 pt-4 pb-5", hidden=empty.get(), r#ref=content) {
                     Keyed(list=rows, view=move |row| message(app, row), key=|row| row.id.clone())
                 }
             }
@@ -70,6 +72,29 @@ fn to_end(area: NodeRef) {
         let area: &web_sys::Element = node.unchecked_ref();
         area.set_scroll_top(area.scroll_height());
     }
+}
+
+/// Follows the end whenever content or area change their size: text, notices, the growing composer.
+fn keep_at_end(area: NodeRef, content: NodeRef, following: Signal<bool>) {
+    let resized = Closure::<dyn FnMut()>::new(move || {
+        if following.get_untracked() {
+            to_end(area);
+        }
+    });
+    if let Ok(observer) = web_sys::ResizeObserver::new(resized.as_ref().unchecked_ref()) {
+        for node in [area, content] {
+            if let Some(node) = node.try_get() {
+                observer.observe(node.unchecked_ref());
+            }
+        }
+        // The transcript lives as long as the page.
+        std::mem::forget(observer);
+    }
+    resized.forget();
+}
+
+fn scroll_top(area: NodeRef) -> i32 {
+    area.try_get().map_or(0, |node| node.unchecked_ref::<web_sys::Element>().scroll_top())
 }
 
 fn is_near_end(area: NodeRef) -> bool {
