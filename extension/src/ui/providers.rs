@@ -128,7 +128,7 @@ fn columns() -> View {
             span {}
             span { "Provider" }
             span { "Model" }
-            span(class="text-end") { "Answers in" }
+            span(class="text-end") { "Answers" }
             span(class="text-end") { "Here" }
             span(class="text-end") { "Tok/s" }
             span(class="text-end") { "At once" }
