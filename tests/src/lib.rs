@@ -1,1 +1,42 @@
-//! Tests.
+//! Whole-system tests. What is here runs natively and in wasm32 alike: the golden vectors of everything on the wire,
+//! and published vectors of what it is built from.
+//!
+//! Golden bytes are only ever added to: a change of one is a change of the protocol.
+
+pub mod exchange;
+pub mod external;
+pub mod golden;
+
+/// A named check; its error says what differs.
+pub type Check = (&'static str, fn() -> Result<(), String>);
+
+/// Every check.
+pub fn checks() -> Vec<Check> {
+    [external::CHECKS, golden::CHECKS].concat()
+}
+
+/// Runs every check, for the module that is compiled to wasm32: the names of those that passed, a line each.
+///
+/// # Errors
+/// Those that did not, a line each, thrown to JavaScript.
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn check_vectors() -> Result<String, String> {
+    let results: Vec<_> =
+        checks().into_iter().map(|(name, check)| check().map_err(|e| format!("{name}: {e}")).map(|()| name)).collect();
+    let wrong: Vec<_> = results.iter().filter_map(|result| result.as_ref().err().cloned()).collect();
+    if wrong.is_empty() {
+        Ok(results.into_iter().flatten().collect::<Vec<_>>().join("\n"))
+    } else {
+        Err(wrong.join("\n"))
+    }
+}
+
+/// Fails with both values when they differ.
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), String> {
+    if found == expected { Ok(()) } else { Err(format!("{what}: found {found:?}, expected {expected:?}")) }
+}
+
+fn hex(text: &str) -> Result<Vec<u8>, String> {
+    data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|error| format!("hex: {error}"))
+}
