@@ -1,6 +1,6 @@
 //! The node on libp2p: its transports and the behaviours every connection has.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use libp2p::{
     PeerId, Swarm, Transport as _, connection_limits,
@@ -32,8 +32,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_WEBSOCKET_FRAME: usize = 4 * 1024 * 1024;
 /// Streams of one connection, as many as mplex has by default.
 const MAX_STREAMS: usize = 128;
-/// Frames mplex buffers for one stream: a peer may make us hold this many times 1 MiB for each.
-const MAX_MPLEX_FRAMES: usize = 32;
+/// Frames mplex buffers for one stream before it stops reading the connection. A frame may have 1 MiB, so few; every
+/// stream is read as soon as it is there, so enough.
+const MAX_MPLEX_FRAMES: usize = 8;
 
 /// Everything that runs on a connection.
 #[derive(NetworkBehaviour)]
@@ -71,14 +72,14 @@ pub(crate) fn swarm(
 /// TCP and WebSocket, each with noise, then yamux or what js-waku has, mplex.
 fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, Box<dyn std::error::Error + Send + Sync>> {
     let mut yamux = yamux::Config::default();
-    yamux.set_max_num_streams(MAX_STREAMS * 2);
+    yamux.set_max_num_streams(MAX_STREAMS);
     let mut mplex = libp2p_mplex::Config::new();
     mplex.set_max_num_streams(MAX_STREAMS).set_max_buffer_size(MAX_MPLEX_FRAMES);
-    let mut websocket = websocket::Config::new(resolved()?);
+    let mut websocket = websocket::Config::new(resolved());
     websocket.set_max_data_size(MAX_WEBSOCKET_FRAME);
     // WebSocket first: TCP would take the start of its addresses for one of its own.
     Ok(websocket
-        .or_transport(resolved()?)
+        .or_transport(resolved())
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(SelectUpgrade::new(yamux, mplex))
@@ -86,7 +87,25 @@ fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, Box<d
         .boxed())
 }
 
-/// TCP that can look names up.
-fn resolved() -> io::Result<dns::tokio::Transport<tcp::tokio::Transport>> {
-    dns::tokio::Transport::system(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)))
+/// TCP that can look names up: as the machine is set up to, or else in its hosts file only.
+fn resolved() -> dns::tokio::Transport<tcp::tokio::Transport> {
+    let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    dns::tokio::Transport::system(tcp()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the resolver's settings cannot be read; only addresses can be dialled");
+        hosts_only(tcp())
+    })
+}
+
+fn hosts_only(tcp: tcp::tokio::Transport) -> dns::tokio::Transport<tcp::tokio::Transport> {
+    dns::tokio::Transport::custom(tcp, dns::ResolverConfig::default(), dns::ResolverOpts::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_machine_without_resolver_settings_has_a_transport() {
+        hosts_only(tcp::tokio::Transport::new(tcp::Config::default()));
+    }
 }

@@ -19,7 +19,6 @@ use libp2p::{
         dummy,
     },
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Bounds on what peers may ask. The defaults suit a public node on a small machine.
 #[derive(Clone, Debug)]
@@ -79,12 +78,11 @@ pub(crate) enum Service {
 const METADATA_PER_MINUTE: u32 = 60;
 /// Peers whose rates are remembered, connected or not; when full, those that asked least recently are forgotten.
 const MAX_RATED_PEERS: usize = 8192;
-/// Streams of one peer served at a time: as many as its multiplexer allows.
-const MAX_STREAMS_PER_PEER: usize = 128;
-
-/// Requests of one peer read and answered at a time; the others of that peer wait their turn. Each holds at most one
-/// largest message, and one that never ends delays nobody else's.
-const MAX_REQUESTS_PER_PEER: usize = 16;
+/// Streams of one peer served at a time: js-waku opens 64 lightpushes at once, and some idle ones.
+const MAX_STREAMS_PER_PEER: usize = 96;
+/// Bytes of one peer's unfinished requests: 64 of the largest. Requests beyond are refused rather than delayed, because
+/// mplex would hold what is not read.
+const MAX_BYTES_PER_PEER: usize = 16 * 1024 * 1024;
 
 /// A token bucket for each peer and service, and a count of its open streams. Leaving and coming back resets nothing.
 pub(crate) struct Rates {
@@ -95,9 +93,10 @@ pub(crate) struct Rates {
 
 type Streams = Arc<Mutex<HashMap<PeerId, Share>>>;
 
+#[derive(Default)]
 struct Share {
     streams: usize,
-    turns: Arc<Semaphore>,
+    bytes: usize,
 }
 
 struct Bucket {
@@ -142,28 +141,35 @@ impl Rates {
     /// A place for one more stream of this peer, given back when dropped.
     pub(crate) fn stream(&self, peer: PeerId) -> Option<StreamSlot> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let share = streams
-            .entry(peer)
-            .or_insert_with(|| Share { streams: 0, turns: Arc::new(Semaphore::new(MAX_REQUESTS_PER_PEER)) });
+        let share = streams.entry(peer).or_default();
         if share.streams >= MAX_STREAMS_PER_PEER {
             return None;
         }
         share.streams += 1;
-        Some(StreamSlot { peer, turns: share.turns.clone(), streams: self.streams.clone() })
+        Some(StreamSlot { peer, bytes: 0, streams: self.streams.clone() })
     }
 }
 
 /// A stream being served.
 pub(crate) struct StreamSlot {
     peer: PeerId,
-    turns: Arc<Semaphore>,
+    bytes: usize,
     streams: Streams,
 }
 
 impl StreamSlot {
-    /// Waits until the peer may have one more request read; it is over when the permit is dropped.
-    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.turns.acquire().await.ok()
+    /// Room for a request of this size until the slot is dropped; false when the peer has too much under way.
+    pub(crate) fn hold(&mut self, bytes: usize) -> bool {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(share) = streams.get_mut(&self.peer) else {
+            return false;
+        };
+        if share.bytes.saturating_add(bytes) > MAX_BYTES_PER_PEER {
+            return false;
+        }
+        share.bytes += bytes;
+        self.bytes += bytes;
+        true
     }
 }
 
@@ -172,6 +178,7 @@ impl Drop for StreamSlot {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(share) = streams.get_mut(&self.peer) {
             share.streams = share.streams.saturating_sub(1);
+            share.bytes = share.bytes.saturating_sub(self.bytes);
             if share.streams == 0 {
                 streams.remove(&self.peer);
             }
@@ -311,12 +318,17 @@ mod tests {
     }
 
     #[test]
-    fn stream_slots_come_back() {
+    fn stream_slots_and_their_bytes_come_back() {
         let rates = Rates::new(Limits::default());
         let peer = PeerId::random();
-        let slots: Vec<_> = (0..MAX_STREAMS_PER_PEER).map(|_| rates.stream(peer).unwrap()).collect();
+        let mut slots: Vec<_> = (0..MAX_STREAMS_PER_PEER).map(|_| rates.stream(peer).unwrap()).collect();
         assert!(rates.stream(peer).is_none());
+        assert!(slots[0].hold(MAX_BYTES_PER_PEER));
+        assert!(!slots[1].hold(1) && !slots[0].hold(usize::MAX));
+        assert!(rates.stream(PeerId::random()).unwrap().hold(1), "another peer has its own");
+        slots.remove(0);
+        assert!(slots[0].hold(1));
         drop(slots);
-        assert!(rates.stream(peer).is_some());
+        assert!(rates.streams.lock().unwrap().is_empty());
     }
 }

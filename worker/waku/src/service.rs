@@ -40,19 +40,19 @@ impl Service {
     /// Serves streams until the network has gone.
     pub(crate) async fn run(self: Arc<Self>, mut accepted: mpsc::Receiver<Incoming>) {
         while let Some(incoming) = accepted.recv().await {
-            let Some(slot) = self.rates.stream(incoming.peer) else {
+            let Some(mut slot) = self.rates.stream(incoming.peer) else {
                 continue;
             };
             let service = self.clone();
             tokio::spawn(async move {
-                if let Err(error) = service.serve(incoming, &slot).await {
+                if let Err(error) = service.serve(incoming, &mut slot).await {
                     tracing::debug!(%error, "a stream ended early");
                 }
             });
         }
     }
 
-    async fn serve(&self, incoming: Incoming, slot: &StreamSlot) -> io::Result<()> {
+    async fn serve(&self, incoming: Incoming, slot: &mut StreamSlot) -> io::Result<()> {
         let Incoming { peer, protocol, mut stream } = incoming;
         let (rated, limit) = if protocol == filter::SUBSCRIBE_PROTOCOL {
             (Rated::Filter, filter::MAX_REQUEST_BYTES)
@@ -66,11 +66,12 @@ impl Service {
         let Some(length) = frame::read_length(&mut stream).await? else {
             return stream.close().await;
         };
-        let _turn = slot.turn().await.ok_or(io::ErrorKind::BrokenPipe)?;
         let refusal = if !self.rates.take(peer, rated, Instant::now()) {
             Some(too_many(rated))
         } else if length > limit {
             Some(too_long(rated))
+        } else if !slot.hold(length) {
+            return Err(io::ErrorKind::QuotaExceeded.into());
         } else {
             None
         };
