@@ -99,6 +99,7 @@ pub fn cancel_edit(app: App) {
 #[derive(Clone, PartialEq)]
 struct Chip {
     automatic: bool,
+    ready: usize,
     provider: Option<ProviderView>,
     mark: status::Shape,
     model: String,
@@ -113,10 +114,12 @@ fn chip(app: App) -> View {
         };
         let chosen = app.settings.with(|settings| settings.model.clone());
         let model = provider.as_ref().and_then(|provider| model_of(provider, chosen.as_deref())).unwrap_or_default();
-        Chip { automatic: app.settings.with(|settings| settings.provider.is_none()), provider, mark, model }
+        let automatic = app.settings.with(|settings| settings.provider.is_none());
+        Chip { automatic, ready: app.readers().len(), provider, mark, model }
     });
     let label = move || {
         chip.with(|chip| match (&chip.provider, chip.automatic) {
+            (Some(_), true) if chip.ready > 1 => format!("Provider: automatic, {} ready", chip.ready),
             (Some(provider), true) => format!("Provider: automatic, now {}", provider.name),
             (Some(provider), false) => format!("Provider: {}", provider.name),
             (None, _) => "Provider: automatic, waiting".to_owned(),
@@ -134,10 +137,17 @@ fn chip(app: App) -> View {
         ) {
             (status::shape(chip.with(|chip| chip.mark)))
             span(class="truncate font-semibold") {
-                (chip.with(|chip| chip.provider.as_ref().map_or_else(|| "Automatic".to_owned(), |provider| provider.name.clone())))
+                (chip.with(|chip| match &chip.provider {
+                    Some(provider) if !chip.automatic || chip.ready == 1 => provider.name.clone(),
+                    _ => "Automatic".to_owned(),
+                }))
             }
             span(class="truncate text-ink3 slim:hidden") {
-                (chip.with(|chip| if chip.provider.is_none() { "waiting".to_owned() } else { chip.model.clone() }))
+                (chip.with(|chip| match &chip.provider {
+                    None if chip.automatic => "waiting".to_owned(),
+                    Some(_) if chip.automatic && chip.ready > 1 => format!("{} ready", chip.ready),
+                    _ => chip.model.clone(),
+                }))
             }
             (down)
         }
@@ -186,8 +196,10 @@ fn footer_line(app: App) -> Footer {
         };
         return (next, "There is no way to the network. Your draft is kept.".into(), false);
     }
-    match app.reader() {
-        Some(reader) if reader.usable => reads(&reader.name, reader.hides_ip),
+    let readers = app.readers();
+    match readers.as_slice() {
+        [reader] => reads(&reader.name, reader.hides_ip),
+        [_, _, ..] => one_of(&readers),
         _ if app.queued.get() => {
             ("Sends by itself when one is there".into(), "Esc cancels; the draft stays.".into(), false)
         }
@@ -196,6 +208,15 @@ fn footer_line(app: App) -> Footer {
         }
         _ => ("Nobody reads this yet".into(), "Looking for providers.".into(), false),
     }
+}
+
+/// In automatic the choice falls when the question leaves: until then several may be the reader.
+fn one_of(readers: &[ProviderView]) -> Footer {
+    let hides = readers.iter().all(|reader| reader.hides_ip);
+    let names = readers.iter().map(|reader| reader.name.as_str()).collect::<Vec<_>>().join(", ");
+    let tail = if hides { "sees this, not your IP" } else { "sees this and maybe your IP" };
+    let long = format!("Automatic chooses when the question leaves; only the one chosen can read it: {names}.");
+    (format!("One of {} {tail}", readers.len()), long, !hides)
 }
 
 /// Who reads the words, and what else it learns.

@@ -4,7 +4,7 @@ use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::invite::value_of;
-use super::state::{App, Page};
+use super::state::App;
 use super::{app, format, icon};
 use crate::port::{Command, ConversationRow};
 
@@ -94,7 +94,7 @@ fn plain(app: App, row: ConversationRow, doing: Signal<Doing>) -> View {
         div(class="group flex min-h-9 items-center gap-1 pe-1") {
             button(
                 r#type="button", class="flex min-h-9 min-w-0 flex-1 items-center gap-2 rounded-ctl px-2 text-start", data-item="",
-                data-testid="history-open", on:click=move |_| open(app, &row.id)
+                data-testid="history-open", on:click=move |_| app.open_conversation(&row.id)
             ) {
                 span(class="min-w-0 flex-1 truncate text-ctl") { (title) }
                 span(class="flex-none text-sec text-ink3") { (day) }
@@ -162,11 +162,6 @@ fn text_in(field: NodeRef) -> String {
     input.map(|input| input.value().trim().to_owned()).unwrap_or_default()
 }
 
-fn open(app: App, id: &str) {
-    app.send(Command::Open { conversation: id.to_owned() });
-    app.go(Page::Chat);
-}
-
 /// The newest ones, for the navigation beside the page.
 pub fn recent(app: App) -> View {
     let ids = create_memo(move || {
@@ -198,7 +193,7 @@ pub fn recent(app: App) -> View {
                                 } else {
                                     "block min-h-7 w-full truncate rounded-ctl px-2 text-start text-sec text-ink2 hover:bg-bg3"
                                 },
-                                on:click=move |_| open(app, &id)
+                                on:click=move |_| app.open_conversation(&id)
                             ) { (title.get_clone()) }
                         }
                     }

@@ -6,7 +6,6 @@ use wasm_bindgen::JsCast;
 use super::icon::{self, Icon};
 use super::invite::value_of;
 use super::state::{App, Overlay, Page};
-use crate::port::Command;
 
 /// Rows shown at once.
 const MOST: usize = 9;
@@ -188,10 +187,7 @@ fn run(app: App, act: Do) {
         }
         Do::Profile(profile) => app.set(|settings| settings.profile = profile.into()),
         Do::Theme(theme) => app.set(|settings| settings.theme = theme.into()),
-        Do::Open(conversation) => {
-            app.send(Command::Open { conversation });
-            app.go(Page::Chat);
-        }
+        Do::Open(conversation) => app.open_conversation(&conversation),
         Do::Keys => app.overlay.set(Overlay::Keys),
         Do::Tab => open_tab(),
     }

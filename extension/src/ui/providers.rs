@@ -82,10 +82,7 @@ fn automatic(app: App) -> View {
         let ready = app.providers.with(|all| all.iter().filter(|provider| provider.usable).count());
         match (on.get(), app.reader()) {
             (true, Some(reader)) if ready > 1 => {
-                format!(
-                    "{} now: first of the {ready} that are ready, by status and announced time. Switches by itself.",
-                    reader.name
-                )
+                format!("The quickest of the {ready} that are ready, likely {}. Switches by itself.", reader.name)
             }
             (true, Some(reader)) => format!("{} now, the only one that is ready.", reader.name),
             (true, None) => "Takes the first provider that is ready.".to_owned(),

@@ -92,6 +92,8 @@ pub struct App {
     pub open: Signal<Option<String>>,
     /// Its messages.
     pub rows: Signal<Vec<Row>>,
+    /// The conversation asked for and not come yet.
+    pub wanted: Signal<Option<String>>,
     /// A first question was sent and its conversation is not known yet.
     pub beginning: Signal<bool>,
     /// The page.
@@ -146,6 +148,7 @@ impl App {
             conversations: create_signal(Vec::new()),
             open: create_signal(None),
             rows: create_signal(Vec::new()),
+            wanted: create_signal(None),
             beginning: create_signal(false),
             page: create_signal(Page::Chat),
             overlay: create_signal(Overlay::None),
@@ -174,6 +177,19 @@ impl App {
             Some(id) => self.provider(&id),
             None => self.providers.with(|all| all.iter().find(|provider| provider.usable).cloned()),
         }
+    }
+
+    /// Everyone who may be asked next: the chosen provider, or in automatic all usable ones.
+    pub fn readers(self) -> Vec<ProviderView> {
+        if self.settings.with(|settings| settings.provider.is_some()) {
+            return self.reader().into_iter().filter(|reader| reader.usable).collect();
+        }
+        self.providers.with(|all| {
+            all.iter()
+                .filter(|provider| provider.usable && provider.key_changed_from.is_none() && !provider.equivocated)
+                .cloned()
+                .collect()
+        })
     }
 
     /// The first usable provider other than this one.
@@ -215,9 +231,17 @@ impl App {
         self.draft.set(String::new());
     }
 
+    /// Opens a conversation.
+    pub fn open_conversation(self, id: &str) {
+        self.wanted.set(Some(id.to_owned()));
+        self.send(Command::Open { conversation: id.to_owned() });
+        self.go(Page::Chat);
+    }
+
     /// Leaves the open conversation for an empty one.
     pub fn new_chat(self) {
         self.open.set(None);
+        self.wanted.set(None);
         self.beginning.set(false);
         self.replace_rows(Vec::new());
         self.editing.set(None);
@@ -266,9 +290,7 @@ impl App {
                 self.network.set(network);
                 self.providers.set(sorted(providers));
                 self.conversations.set(conversations);
-                if let Some(open) = open {
-                    self.show(open);
-                }
+                self.reopen(open);
                 self.loaded.set(true);
             }),
             Update::Network { network } => self.network.set(network),
@@ -290,7 +312,9 @@ impl App {
                     self.replace_rows(Vec::new());
                 }
             }
-            Update::Conversation { conversation } => self.show(conversation),
+            Update::Conversation { conversation } if self.expects(&conversation.id) => self.show(conversation),
+            // Another panel's.
+            Update::Conversation { .. } => {}
             Update::Message { conversation, message } => self.put(conversation, message),
             Update::Delta { conversation, answer, text } => {
                 if self.open.with_untracked(|open| open.as_deref() == Some(&*conversation)) {
@@ -315,10 +339,36 @@ impl App {
         self.linked.set(false);
     }
 
+    /// Only what this panel shows or asked for replaces what it shows.
+    fn expects(self, id: &str) -> bool {
+        let is = |signal: Signal<Option<String>>| signal.with_untracked(|known| known.as_deref() == Some(id));
+        is(self.open) || is(self.wanted) || self.beginning.get_untracked()
+    }
+
+    /// A snapshot's conversation: the first one is shown; after a broken port this panel stays where it is.
+    fn reopen(self, last: Option<ConversationView>) {
+        let mine = self.open.get_clone_untracked();
+        let mine = mine.filter(|id| self.conversations.with_untracked(|all| all.iter().any(|row| row.id == *id)));
+        match (mine, last) {
+            (Some(mine), Some(last)) if mine == last.id => self.show(last),
+            (Some(mine), _) => {
+                self.wanted.set(Some(mine.clone()));
+                self.send(Command::Open { conversation: mine });
+            }
+            (None, Some(last)) if !self.loaded.get_untracked() => self.show(last),
+            (None, _) => {
+                self.beginning.set(false);
+                self.open.set(None);
+                self.replace_rows(Vec::new());
+            }
+        }
+    }
+
     fn show(self, conversation: ConversationView) {
         PENDING.with(|pending| pending.borrow_mut().clear());
         let same = self.open.with_untracked(|open| open.as_deref() == Some(&*conversation.id));
         self.beginning.set(false);
+        self.wanted.set(None);
         self.open.set(Some(conversation.id));
         if same {
             let ids: Vec<String> = conversation.messages.iter().map(|message| message.id.clone()).collect();
