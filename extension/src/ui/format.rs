@@ -11,7 +11,7 @@ pub fn duration(s: f64) -> String {
     let s = s.max(0.0).round() as u64;
     match s {
         0..60 => format!("{s} s"),
-        60..3_600 if s % 60 == 0 || s >= 600 => format!("{} min", s / 60),
+        60..3_600 if s.is_multiple_of(60) || s >= 600 => format!("{} min", s / 60),
         60..3_600 => format!("{} min {} s", s / 60, s % 60),
         3_600..86_400 if s % 3_600 < 60 => format!("{} h", s / 3_600),
         3_600..86_400 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),

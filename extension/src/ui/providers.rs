@@ -37,7 +37,7 @@ pub fn providers(app: App) -> View {
         create_selector(move || app.providers.with(|all| all.iter().filter(|provider| provider.usable).count()));
     let searching =
         create_selector(move || known.get() == 0 && (!app.loaded.get() || app.now_ms.get() - opened < SEARCH_MS));
-    let tab = app::icon_button(icon::EXPAND, "Open in a tab", "open-tab", || super::palette::open_tab());
+    let tab = app::icon_button(icon::EXPAND, "Open in a tab", "open-tab", super::palette::open_tab);
     let (header, automatic) = (app::header(app, "Providers", tab), automatic(app));
     let columns = columns();
     view! {
