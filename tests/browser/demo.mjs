@@ -40,6 +40,7 @@ try {
       return !["waiting", "streaming", "stalled"].includes(await asked.getAttribute("data-phase"));
     }, 180);
     const end = await panel.ended(asked);
+    process.stdout.write(end.text.startsWith(shown) ? end.text.slice(shown.length) : `\n${end.text}`);
     const facts = await facts_of(port, await asked.getAttribute("data-message-id"));
     if (end.phase !== "complete") throw new Error(`${provider.name} did not answer: ${end.phase}`);
     const tokens = facts?.tokens?.[1] ?? 0;
@@ -98,10 +99,10 @@ async function facts_of(port, id) {
 
 async function shoot(panel, name) {
   for (const scheme of ["light", "dark"]) {
-    await panel.page.emulateMedia({ colorScheme: scheme });
+    await panel.page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     const path = join(task.screenshots, `${name}-${scheme}.png`);
     await panel.page.screenshot({ path });
     shots.push(path);
   }
-  await panel.page.emulateMedia({ colorScheme: "light" });
+  await panel.page.emulateMedia({ colorScheme: "light", reducedMotion: null });
 }
