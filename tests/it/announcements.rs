@@ -1,0 +1,223 @@
+//! A client's memory of providers under attack: rollback, replay, equivocation, wrong clocks, squatted handles, floods.
+
+use privacyai::{
+    announcement::{
+        bundle::KeyBundle,
+        cert::Cert,
+        heartbeat::{Status, VALID_MS},
+        registry::{Heard, MAX_PROVIDERS, Registry},
+    },
+    effect::{Millis, Row},
+    error::ErrorKind,
+    identity::RootKey,
+};
+use privacyai_tests::exchange::{NOW, NOW_S, Provider, rng};
+
+const HOUR_S: u64 = 3_600;
+
+fn beat(provider: &Provider, ts: Millis) -> Vec<u8> {
+    provider.heartbeat(ts).sign(&provider.operational, &mut rng(90))
+}
+
+fn wire(provider: &Provider) -> Vec<u8> {
+    provider.signed_bundle.encode()
+}
+
+/// A registry that knows this provider, online.
+fn knowing(provider: &Provider) -> Registry {
+    let mut registry = Registry::default();
+    assert_eq!(registry.accept(&wire(provider), NOW), Ok(Heard::Changed(provider.id)));
+    assert_eq!(registry.accept(&beat(provider, NOW), NOW), Ok(Heard::Changed(provider.id)));
+    registry
+}
+
+fn stored(registry: &mut Registry) -> Vec<Row> {
+    let rows = registry.take_batch().into_iter();
+    rows.filter_map(|write| Some(Row { table: write.table, key: write.key, value: write.value? })).collect()
+}
+
+fn kind(result: Result<Heard, privacyai::error::Error>) -> ErrorKind {
+    result.expect_err("must be refused").kind()
+}
+
+#[test]
+fn bundle_and_heartbeat_in_any_order_make_a_provider_usable() {
+    let provider = Provider::derive(1);
+    let registry = knowing(&provider);
+    let seen = registry.seen(&provider.id, NOW).unwrap();
+    assert!(seen.usable && seen.status == Status::Busy && seen.handle == "gpt-provider" && seen.models.len() == 2);
+    assert_eq!(registry.target(&provider.id, NOW), Some(provider.target()));
+
+    let mut registry = Registry::default();
+    assert_eq!(registry.accept(&beat(&provider, NOW), NOW), Ok(Heard::UnknownBundle(provider.id)));
+    assert!(registry.seen(&provider.id, NOW).is_none());
+    registry.accept(&wire(&provider), NOW).unwrap();
+    assert!(registry.seen(&provider.id, NOW).unwrap().usable);
+}
+
+#[test]
+fn time_alone_ends_use() {
+    let provider = Provider::derive(1);
+    let mut registry = knowing(&provider);
+    let end = registry.next_expiry(NOW).unwrap();
+    assert_eq!(end, Millis(NOW.0 + VALID_MS + 1));
+    assert_eq!(registry.expired(Millis(end.0 - 1)), []);
+    assert_eq!(registry.expired(end), [provider.id]);
+    assert_eq!(registry.expired(end), []);
+    assert!(registry.target(&provider.id, end).is_none());
+    assert_eq!(registry.seen(&provider.id, end).unwrap().status, Status::Unknown);
+
+    let late = Millis((provider.bundle.use_until + 1) * 1_000);
+    registry.accept(&beat(&provider, late), late).unwrap();
+    assert!(!registry.seen(&provider.id, late).unwrap().usable, "a fresh heartbeat does not renew an old prekey");
+}
+
+#[test]
+fn older_and_repeated_announcements_change_nothing() {
+    let old = Provider::derive(1);
+    let later = Millis((NOW_S + HOUR_S) * 1_000);
+    let new = Provider::derive_at(1, NOW_S + HOUR_S, old.bhash());
+    let mut registry = knowing(&old);
+    registry.accept(&wire(&new), later).unwrap();
+    registry.accept(&beat(&new, later), later).unwrap();
+    assert_eq!(registry.accept(&wire(&new), later), Ok(Heard::Known));
+    assert_eq!(kind(registry.accept(&wire(&old), later)), ErrorKind::Untimely);
+    assert_eq!(kind(registry.accept(&beat(&new, later), later)), ErrorKind::Untimely);
+    assert_eq!(kind(registry.accept(&beat(&old, Millis(later.0 + 1)), later)), ErrorKind::Untimely);
+    // A restart forgets nothing of it.
+    let mut again = Registry::default();
+    again.restore(&stored(&mut registry));
+    assert_eq!(kind(again.accept(&wire(&old), NOW)), ErrorKind::Untimely);
+    assert_eq!(again.accept(&wire(&new), later), Ok(Heard::Known));
+    again.accept(&beat(&new, later), later).unwrap();
+    assert_eq!(again.target(&new.id, later), registry.target(&new.id, later));
+}
+
+#[test]
+fn consecutive_bundles_must_name_the_one_before() {
+    let first = Provider::derive(1);
+    let mut registry = knowing(&first);
+    let follow = |prev| {
+        let bundle = KeyBundle { seq: first.bundle.seq + 1, prev, ..first.bundle.clone() };
+        bundle.sign(&first.operational, &mut rng(91)).encode()
+    };
+    assert_eq!(kind(registry.accept(&follow([9; 32]), NOW)), ErrorKind::Unauthentic);
+    assert_eq!(registry.accept(&follow(first.bhash()), NOW), Ok(Heard::Changed(first.id)));
+}
+
+#[test]
+fn two_bundles_of_one_sequence_are_proof() {
+    let provider = Provider::derive(1);
+    let mut registry = knowing(&provider);
+    let second = KeyBundle { max_request: 3_300, ..provider.bundle.clone() };
+    let second = second.sign(&provider.operational, &mut rng(92)).encode();
+    assert_eq!(registry.accept(&second, NOW), Ok(Heard::Changed(provider.id)));
+    let check = |registry: &mut Registry| {
+        let seen = registry.seen(&provider.id, NOW).unwrap();
+        assert!(seen.equivocated && !seen.usable && registry.target(&provider.id, NOW).is_none());
+        assert_eq!(registry.equivocation(&provider.id), Some((&wire(&provider)[..], &second[..])));
+        let next = Provider::derive_at(1, NOW_S + HOUR_S, provider.bhash());
+        let later = Millis((NOW_S + HOUR_S) * 1_000);
+        assert_eq!(kind(registry.accept(&wire(&next), later)), ErrorKind::Equivocated);
+        assert_eq!(kind(registry.accept(&beat(&provider, Millis(NOW.0 + 1)), NOW)), ErrorKind::Equivocated);
+    };
+    check(&mut registry);
+    let mut again = Registry::default();
+    again.restore(&stored(&mut registry));
+    check(&mut again);
+}
+
+#[test]
+fn strangers_cannot_speak_for_a_provider() {
+    let (provider, other) = (Provider::derive(1), Provider::derive(50));
+    let mut registry = knowing(&provider);
+    // Another's certificate, and another's signature.
+    let foreign =
+        KeyBundle { cert: other.cert.clone(), seq: NOW_S + 1, prev: provider.bhash(), ..provider.bundle.clone() };
+    assert_eq!(
+        kind(registry.accept(&foreign.sign(&other.operational, &mut rng(93)).encode(), NOW)),
+        ErrorKind::Unauthentic
+    );
+    let forged = KeyBundle { seq: NOW_S + 1, prev: provider.bhash(), ..provider.bundle.clone() };
+    assert_eq!(
+        kind(registry.accept(&forged.sign(&other.operational, &mut rng(93)).encode(), NOW)),
+        ErrorKind::Unauthentic
+    );
+    let heartbeat = provider.heartbeat(Millis(NOW.0 + 1)).sign(&other.operational, &mut rng(93));
+    assert_eq!(kind(registry.accept(&heartbeat, NOW)), ErrorKind::Unauthentic);
+    let revocation = provider.revocation().sign(&other.root, &mut rng(93));
+    assert_eq!(kind(registry.accept(&revocation, NOW)), ErrorKind::Unauthentic);
+    assert!(registry.seen(&provider.id, NOW).unwrap().usable);
+    // The root key can revoke.
+    let revocation = provider.revocation().sign(&provider.root, &mut rng(93));
+    assert_eq!(registry.accept(&revocation, NOW), Ok(Heard::Changed(provider.id)));
+    assert!(!registry.seen(&provider.id, NOW).unwrap().usable);
+    assert_eq!(registry.accept(&revocation, NOW), Ok(Heard::Known));
+    let next = Provider::derive_at(1, NOW_S + HOUR_S, provider.bhash());
+    assert_eq!(kind(registry.accept(&wire(&next), Millis((NOW_S + HOUR_S) * 1_000))), ErrorKind::Untimely);
+}
+
+#[test]
+fn a_wrong_clock_is_told_and_never_corrected() {
+    let providers = [Provider::derive(1), Provider::derive(50)];
+    for offset_s in [-7_200i64, -600, 600, 7_200] {
+        let ours = |ms: u64| Millis(ms.checked_add_signed(offset_s * 1_000).unwrap());
+        let mut registry = Registry::default();
+        for round in 0..2 {
+            let ts = NOW.0 + 1_000 + round * 28_000;
+            for provider in &providers {
+                let _ = registry.accept(&wire(provider), ours(ts));
+                assert!(registry.accept(&beat(provider, Millis(ts)), ours(ts)).is_err(), "offset {offset_s}");
+            }
+        }
+        let told = registry.clock_offset(ours(NOW.0 + 29_000));
+        assert_eq!(told, Some(offset_s), "offset {offset_s}");
+        assert!(providers.iter().all(|provider| registry.target(&provider.id, ours(NOW.0)).is_none()));
+    }
+    let mut registry = knowing(&providers[0]);
+    let _ = registry.accept(&beat(&providers[1], Millis(NOW.0 + 600_000)), NOW);
+    assert_eq!(registry.clock_offset(NOW), None);
+}
+
+#[test]
+fn a_handle_stays_with_the_key_that_had_it_first() {
+    let (first, second) = (Provider::derive(1), Provider::derive(50));
+    let mut registry = knowing(&first);
+    let later = Millis(NOW.0 + 1_000);
+    registry.accept(&wire(&second), later).unwrap();
+    registry.accept(&beat(&second, later), later).unwrap();
+    let from = |registry: &Registry, provider: &Provider| registry.seen(&provider.id, later).unwrap().key_changed_from;
+    assert_eq!((from(&registry, &first), from(&registry, &second)), (None, Some(first.id)));
+    let all = registry.all(later);
+    assert_eq!(all.iter().find(|seen| seen.id == second.id).unwrap().key_changed_from, Some(first.id));
+    let mut again = Registry::default();
+    again.restore(&stored(&mut registry));
+    assert_eq!((from(&again, &first), from(&again, &second)), (None, Some(first.id)));
+    registry.trust(&second.id);
+    assert_eq!((from(&registry, &first), from(&registry, &second)), (None, None));
+}
+
+#[test]
+fn a_flood_of_newcomers_leaves_the_users_own() {
+    let own = Provider::derive(1);
+    let mut registry = knowing(&own);
+    registry.mark_used(&own.id);
+    registry.take_batch();
+    let most = MAX_PROVIDERS / 2;
+    let mut randomness = rng(94);
+    for n in 0..=most as u64 {
+        // All with one operational key and prekey: only the names differ.
+        let root = RootKey::generate(&mut randomness);
+        let cert = Cert { root: root.public(), ..Cert::open(&own.cert).unwrap() }.sign(&root, &mut randomness);
+        let bundle = KeyBundle { provider: root.provider_id(), cert, ..own.bundle.clone() };
+        let signed = bundle.sign(&own.operational, &mut randomness);
+        registry.accept(&signed.encode(), Millis(NOW.0 + n)).unwrap();
+    }
+    assert_eq!(registry.all(NOW).len(), 1 + most, "newcomers share half of the table");
+    assert!(registry.seen(&own.id, NOW).unwrap().usable);
+    let (kept, gone): (Vec<_>, Vec<_>) = registry.take_batch().into_iter().partition(|write| write.value.is_some());
+    assert_eq!((kept.len(), gone.len()), (most, 1), "the one heard longest ago made way");
+    registry.forget();
+    assert!(registry.all(NOW).is_empty());
+    assert!(registry.take_batch().iter().all(|write| write.value.is_none()));
+}
