@@ -119,6 +119,15 @@ impl Announcer {
         }
     }
 
+    /// Says everything again for a peer that just joined: what was said before it came never reaches it by gossip. Peers
+    /// that come close together share one repetition.
+    pub(super) fn repeat(&mut self, now: Millis) {
+        let at = now.max(self.republish_from);
+        self.republish_from = Millis(at.0.saturating_add(REPUBLISH_UNKNOWN_S * 1_000));
+        self.publish_at = self.publish_at.min(at);
+        self.heartbeat_at = self.heartbeat_at.min(at);
+    }
+
     /// A signed receipt for an answer that is whole but for it.
     pub(super) fn receipt(
         &self,

@@ -94,6 +94,8 @@ pub enum Input {
     Failed(SessionId, u16, u16),
     /// These offers replace the old ones (a backend went down or came up, or the config was read anew).
     Offers(Vec<Offer>),
+    /// A relaying peer joined that may never have heard this provider: announce again, at most every 10 s.
+    Joined,
     /// Stop taking requests, announce offline; `Effect::Drained` follows when all live sessions are done.
     Drain,
     /// A time that an earlier [`Effect::WakeAt`] named.
@@ -272,6 +274,7 @@ impl Provider {
                 self.fail(id, code, retry_after, now, rng, &mut out);
             }
             Input::Offers(offers) => self.offers(offers, now),
+            Input::Joined => self.announcer.repeat(now),
             Input::Drain => {
                 if self.drain == Drain::No {
                     self.drain = Drain::Begun;
