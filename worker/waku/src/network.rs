@@ -224,15 +224,18 @@ impl Network {
         let swarm = &mut self.swarm;
         let own = *swarm.local_peer_id();
         let due = self.redial.due(Instant::now(), |peer| *peer == own || swarm.is_connected(peer));
-        for (peer, address) in due {
+        for (peer, addresses) in due {
             // A fresh local port: from the listening one, the pair of addresses may still be in TIME_WAIT.
             let options = match peer {
                 Some(peer) => DialOpts::peer_id(peer)
                     .condition(PeerCondition::DisconnectedAndNotDialing)
-                    .addresses(vec![address])
+                    .addresses(addresses)
                     .allocate_new_port()
                     .build(),
-                None => DialOpts::unknown_peer_id().address(address).allocate_new_port().build(),
+                None => {
+                    let Some(address) = addresses.into_iter().next() else { continue };
+                    DialOpts::unknown_peer_id().address(address).allocate_new_port().build()
+                }
             };
             if let Err(error) = swarm.dial(options) {
                 tracing::debug!(%error, "an address is not dialled now");

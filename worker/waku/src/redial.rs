@@ -42,14 +42,15 @@ impl Redial {
         true
     }
 
-    /// The addresses whose time has come; their pauses grow. One that names no peer is dialled once: nobody could
-    /// tell whether it is connected.
+    /// The addresses whose time has come; their pauses grow. All addresses of one peer come together, the old ones of
+    /// one that moved beside the new: a second dial to a peer under way is refused. One that names no peer is dialled
+    /// once: nobody could tell whether it is connected.
     pub(crate) fn due(
         &mut self,
         now: Instant,
         connected: impl Fn(&PeerId) -> bool,
-    ) -> Vec<(Option<PeerId>, Multiaddr)> {
-        let mut due = Vec::new();
+    ) -> Vec<(Option<PeerId>, Vec<Multiaddr>)> {
+        let mut due: Vec<(Option<PeerId>, Vec<Multiaddr>)> = Vec::new();
         for target in &mut self.0 {
             let settled = target.done || target.peer.as_ref().is_some_and(&connected);
             if settled || target.next.is_some_and(|next| next > now) {
@@ -58,7 +59,10 @@ impl Redial {
             target.done = target.peer.is_none();
             target.next = Some(now + target.pause);
             target.pause = (target.pause * 2).min(LONGEST_PAUSE);
-            due.push((target.peer, target.address.clone()));
+            match due.iter_mut().find(|(peer, _)| peer.is_some() && *peer == target.peer) {
+                Some((_, addresses)) => addresses.push(target.address.clone()),
+                None => due.push((target.peer, vec![target.address.clone()])),
+            }
         }
         due
     }
@@ -106,6 +110,15 @@ mod tests {
         redial.connected(&peer);
         assert_eq!(redial.due(start + second * 1000, |_| false).len(), 1);
         assert_eq!(redial.due(start + second * 1001, |_| false).len(), 1);
+    }
+
+    #[test]
+    fn a_peer_that_moved_is_dialled_at_all_its_addresses_at_once() {
+        let peer = PeerId::random();
+        let [old, new]: [Multiaddr; 2] =
+            [1, 2].map(|port| format!("/ip4/192.0.2.1/tcp/{port}/p2p/{peer}").parse().unwrap());
+        let mut redial: Redial = [old.clone(), new.clone()].into_iter().collect();
+        assert_eq!(redial.due(Instant::now(), |_| false), [(Some(peer), vec![old, new])]);
     }
 
     #[test]
