@@ -1,12 +1,16 @@
-//! Workers of one machine connect by themselves: each looks every few seconds at who else runs and dials them.
+//! Who is around: workers of one machine connect by themselves, each looking every few seconds at who else runs; and the
+//! serve loop is told of every relaying peer that joins.
 
 use crate::local;
 use privacyai_waku::Node;
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use tokio::sync::watch;
 
 /// Between two looks. A worker that starts is dialled by those that run already after so long at most, and dials them
 /// at once.
 const RESCAN: Duration = Duration::from_secs(2);
+/// Between two looks at the peers.
+const PEERS: Duration = Duration::from_millis(500);
 /// Addresses dialled so far; enough for every restart of every worker of a machine in a long while.
 const MAX_DIALLED: usize = 1_024;
 
@@ -37,5 +41,20 @@ pub(crate) async fn meet(base: PathBuf, own: local::Entry, node: Arc<Node>) {
             }
         }
         tokio::time::sleep(RESCAN).await;
+    }
+}
+
+/// Counts the relaying peers that joined, for as long as it is polled.
+pub(crate) async fn watch_relays(node: Arc<Node>, joined: watch::Sender<u64>) {
+    let mut known = BTreeSet::new();
+    loop {
+        let relays: BTreeSet<String> =
+            node.peers().into_iter().filter(|peer| peer.relay).map(|peer| peer.peer_id).collect();
+        let new = relays.difference(&known).count() as u64;
+        if new > 0 {
+            joined.send_modify(|count| *count = count.saturating_add(new));
+        }
+        known = relays;
+        tokio::time::sleep(PEERS).await;
     }
 }

@@ -157,6 +157,7 @@ async fn run_edge(
         scheduler: fleet.scheduler,
         runtime: inference,
         inference: fleet.inference,
+        joined: place.joined.clone(),
         reloaded: reloads(setting, fleet.offers.clone())?,
         offers: fleet.offers,
         stop,
@@ -181,7 +182,8 @@ struct Place {
     node: Arc<Node>,
     entry: local::Entry,
     listing: Listing,
-    meeting: tokio::task::JoinHandle<()>,
+    joined: watch::Receiver<u64>,
+    tasks: [tokio::task::JoinHandle<()>; 2],
 }
 
 impl Place {
@@ -224,8 +226,12 @@ impl Place {
             network: network.to_json()?,
         };
         let listing = Listing::write(&setting.base, &entry)?;
-        let meeting = tokio::spawn(discovery::meet(setting.base.clone(), entry.clone(), node.clone()));
-        Ok(Self { node, entry, listing, meeting })
+        let (count, joined) = watch::channel(0);
+        let tasks = [
+            tokio::spawn(discovery::meet(setting.base.clone(), entry.clone(), node.clone())),
+            tokio::spawn(discovery::watch_relays(node.clone(), count)),
+        ];
+        Ok(Self { node, entry, listing, joined, tasks })
     }
 
     /// Says on stdout and in the ready file that the worker serves.
@@ -247,8 +253,10 @@ impl Place {
 
     async fn close(self) {
         drop(self.listing);
-        self.meeting.abort();
-        let _ = self.meeting.await;
+        for task in self.tasks {
+            task.abort();
+            let _ = task.await;
+        }
         // Whoever still holds the node lets go of it when the runtime ends; it then closes by itself.
         if let Ok(node) = Arc::try_unwrap(self.node)
             && tokio::time::timeout(CLOSING, node.shutdown()).await.is_err()

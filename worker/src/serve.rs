@@ -52,6 +52,8 @@ pub struct Edge<S> {
     pub offers: Vec<Offer>,
     /// New offers after the configuration was read anew.
     pub reloaded: mpsc::Receiver<Vec<Offer>>,
+    /// Counts the relaying peers that joined.
+    pub joined: watch::Receiver<u64>,
     /// Counts the operator's wishes to stop: the first drains, the second ends at once.
     pub stop: watch::Receiver<u32>,
     /// Told once the machine has announced itself.
@@ -72,7 +74,18 @@ pub enum End {
 /// # Errors
 /// When the machine's rows cannot be read at the start. Later failures are logged and lived with.
 pub async fn serve<S: Storage>(mut machine: Provider, edge: Edge<S>) -> Result<End, StorageError> {
-    let Edge { node, storage, scheduler, runtime, mut inference, mut offers, mut reloaded, mut stop, ready } = edge;
+    let Edge {
+        node,
+        storage,
+        scheduler,
+        runtime,
+        mut inference,
+        mut offers,
+        mut reloaded,
+        mut joined,
+        mut stop,
+        ready,
+    } = edge;
     let rows = storage.scan(Table::Announcement).await?;
     let (incoming, mut messages) = mpsc::channel(MESSAGES);
     let mut available = scheduler.available();
@@ -119,6 +132,7 @@ pub async fn serve<S: Storage>(mut machine: Provider, edge: Edge<S>) -> Result<E
                 tracing::info!(models = ?up, "the models that answer changed");
                 Input::Offers(offered(&offers, &up))
             }
+            Ok(()) = joined.changed() => Input::Joined,
             Some(new) = reloaded.recv() => {
                 offers = new;
                 let up = available.borrow().clone();
