@@ -1,0 +1,290 @@
+//! The whole way with real parts: worker processes with a mock backend, and a user made of the core's client and a Waku
+//! node, on the loopback interface. It lies here and not in `tests/`, because cargo builds a package's program for its
+//! own tests only.
+
+mod mock;
+mod user;
+
+use mock::{Mock, Pace, words};
+use privacyai::client::{Choice, End, Status};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+use tokio::{
+    process::{Child, Command},
+    time::{Instant, sleep, timeout},
+};
+use user::User;
+
+/// Longer than anything takes on a busy machine; reached only by what hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder, a mock server and what runs on them.
+struct Market {
+    folder: PathBuf,
+    mock: Mock,
+}
+
+impl Market {
+    async fn open() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("privacyai-roundtrip-{}-{number}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let pace = Pace { first: Duration::from_millis(20), token: Duration::from_millis(10), tokens: 20 };
+        Self { folder, mock: Mock::start(0, pace).await.unwrap() }
+    }
+
+    fn requests(&self) -> u64 {
+        self.mock.counts.requests.load(Ordering::Relaxed)
+    }
+
+    fn closed_early(&self) -> u64 {
+        self.mock.counts.closed_early.load(Ordering::Relaxed)
+    }
+
+    /// Starts a worker that differs from others by its id alone, and waits until it serves.
+    async fn worker(&self, id: &str) -> Worker {
+        let config = self.folder.join("worker.toml");
+        let models = ["known:20", "known:200", "known:2000"].map(|model| {
+            format!(
+                "[[model]]\nid = \"{model}\"\nbackends = [\"mock\"]\nmax_concurrency = 1\nqueue = 1\n\
+                     context_length = 32768\nmax_output_tokens = 4096\n"
+            )
+        });
+        let backend = format!(
+            "[[backend]]\nname = \"mock\"\nkind = \"openai\"\nurl = \"http://{}/v1\"\nmax_concurrency = 4\n",
+            self.mock.address
+        );
+        fs::write(&config, backend + &models.concat()).unwrap();
+        let ready = self.folder.join(format!("{id}.ready.json"));
+        let _ = fs::remove_file(&ready);
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log(id)).unwrap();
+        let mut child = self
+            .command(id)
+            .args(["run", "--config"])
+            .arg(&config)
+            .arg("--ready-file")
+            .arg(&ready)
+            .env("RUST_LOG", "trace")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let ready = loop {
+            if let Ok(json) = fs::read(&ready) {
+                break serde_json::from_slice(&json).unwrap();
+            }
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("{id} ended with {status}: {}", fs::read_to_string(self.log(id)).unwrap());
+            }
+            assert!(Instant::now() < deadline, "{id} is not ready");
+            sleep(Duration::from_millis(20)).await;
+        };
+        Worker { child, ready }
+    }
+
+    fn command(&self, id: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+        command.env("XDG_STATE_HOME", self.folder.join("state")).env("PROVIDER_ID", id).kill_on_drop(true);
+        for name in ["PROVIDER_NAME", "MARKETPLACE_MODE", "ENABLE_ENCRYPTION", "ENABLE_PAYMENTS"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn log(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}.log"))
+    }
+}
+
+impl Drop for Market {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// A worker process.
+struct Worker {
+    child: Child,
+    ready: serde_json::Value,
+}
+
+impl Worker {
+    fn handle(&self) -> &str {
+        self.ready["handle"].as_str().unwrap()
+    }
+
+    fn provider_id(&self) -> &str {
+        self.ready["provider_id"].as_str().unwrap()
+    }
+
+    fn tcp_address(&self) -> String {
+        self.ready["addresses"][0].as_str().unwrap().to_owned()
+    }
+
+    fn choice(&self) -> Choice {
+        Choice::Pinned(self.provider_id().parse().unwrap())
+    }
+
+    async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().await.unwrap().success());
+    }
+
+    async fn ended(&mut self) -> ExitStatus {
+        timeout(PATIENCE, self.child.wait()).await.expect("the worker does not end").unwrap()
+    }
+}
+
+fn expected(model: &str, question: &str) -> String {
+    words(model, question, 20, usize::MAX).concat()
+}
+
+/// Waits until `condition` holds.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_workers_meet_and_each_answers_its_own_questions() {
+    let market = Market::open().await;
+    let first = market.worker("first").await;
+    let second = market.worker("second").await;
+    // The user knows one of them; the other is found through it.
+    let mut user = User::join(&[first.tcp_address()]).await;
+    user.sees(first.handle(), Status::Online).await;
+    user.sees(second.handle(), Status::Online).await;
+    for (worker, question) in [(&first, "one"), (&second, "two"), (&first, "three")] {
+        let answer = user.ask(worker.choice(), "known:20", question).await;
+        assert_eq!(answer.end, End::Complete, "{question}");
+        assert_eq!(answer.text, expected("known:20", question));
+        assert_eq!(answer.provider.to_string(), worker.provider_id());
+    }
+    assert_eq!(market.requests(), 3);
+
+    let invite = market.command("second").arg("invite").output().await.unwrap();
+    assert!(invite.status.success());
+    let invite = String::from_utf8(invite.stdout).unwrap();
+    let network = privacyai::network::Network::parse(&invite).unwrap();
+    assert_eq!(network.entry_nodes.len(), 2, "both workers are entry nodes: {network:?}");
+    assert!(network.entry_nodes[0].contains("/ws/p2p/"), "{network:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_closes_the_backends_connection_and_frees_the_slot() {
+    let market = Market::open().await;
+    let worker = market.worker("a").await;
+    let mut user = User::join(&[worker.tcp_address()]).await;
+    user.sees("a", Status::Online).await;
+    let id = user.begin(worker.choice(), "known:2000", "a long one").await;
+    user.first_text(id).await;
+    user.cancel(id).await;
+    until("the backend's connection is closed", || market.closed_early() == 1).await;
+    let answer = user.end(id).await;
+    assert_eq!(answer.end, End::Cancelled);
+    assert!(expected("known:2000", "a long one").starts_with(&answer.text));
+    // The model takes one job at a time: a stuck slot would leave this one waiting.
+    let answer = user.ask(worker.choice(), "known:2000", "x").await;
+    assert_eq!((answer.end, answer.text), (End::Complete, expected("known:2000", "x")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminated_worker_finishes_its_answers_and_comes_back_as_itself() {
+    let market = Market::open().await;
+    let mut worker = market.worker("a").await;
+    let mut user = User::join(&[worker.tcp_address()]).await;
+    user.sees("a", Status::Online).await;
+    let id = user.begin(worker.choice(), "known:200", "last words").await;
+    user.first_text(id).await;
+    worker.signal("-TERM").await;
+    let answer = user.end(id).await;
+    assert_eq!((answer.end, answer.text), (End::Complete, expected("known:200", "last words")));
+    user.sees("a", Status::Offline).await;
+    assert_eq!(worker.ended().await.code(), Some(0));
+
+    let again = market.worker("a").await;
+    assert_eq!(again.provider_id(), worker.provider_id(), "the same provider after a restart");
+    user.dial(&again.tcp_address());
+    user.sees("a", Status::Online).await;
+    let answer = user.ask(again.choice(), "known:20", "back").await;
+    assert_eq!((answer.end, answer.text), (End::Complete, expected("known:20", "back")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_at_once() {
+    let market = Market::open().await;
+    let mut worker = market.worker("a").await;
+    let mut user = User::join(&[worker.tcp_address()]).await;
+    user.sees("a", Status::Online).await;
+    let id = user.begin(worker.choice(), "known:2000", "never finished").await;
+    user.first_text(id).await;
+    worker.signal("-TERM").await;
+    user.sees("a", Status::Offline).await;
+    worker.signal("-INT").await;
+    assert_eq!(worker.ended().await.code(), Some(130));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replayed_request_is_not_answered_twice() {
+    let market = Market::open().await;
+    let worker = market.worker("a").await;
+    let mut user = User::join(&[worker.tcp_address()]).await;
+    user.sees("a", Status::Online).await;
+    assert_eq!(user.ask(worker.choice(), "known:20", "once").await.end, End::Complete);
+    let before = market.requests();
+    user.replay_requests().await;
+    // Messages of one sender to one topic keep their order, so this answer comes after the replay was seen.
+    assert_eq!(user.ask(worker.choice(), "known:20", "other").await.end, End::Complete);
+    assert_eq!(market.requests(), before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_word_of_a_question_or_answer_is_left_behind() {
+    let market = Market::open().await;
+    let mut worker = market.worker("a").await;
+    let mut user = User::join(&[worker.tcp_address()]).await;
+    user.sees("a", Status::Online).await;
+    let question = "the planted secret is xylophone-quartz-8812, tell nobody";
+    let answer = user.ask(worker.choice(), "known:200", question).await;
+    assert_eq!(answer.end, End::Complete);
+    worker.signal("-TERM").await;
+    assert_eq!(worker.ended().await.code(), Some(0));
+    let mut files = vec![market.log("a")];
+    collect(&market.folder.join("state"), &mut files);
+    assert!(files.len() > 4, "log, lock, keys and databases: {files:?}");
+    let log = fs::read_to_string(market.log("a")).unwrap();
+    assert!(log.contains("TRACE"), "the log is at trace level");
+    for file in files {
+        let bytes = fs::read(&file).unwrap();
+        for text in [question, &answer.text] {
+            for gram in text.as_bytes().windows(12) {
+                let found = bytes.windows(gram.len()).any(|window| window == gram);
+                assert!(!found, "{} holds {:?}", file.display(), String::from_utf8_lossy(gram));
+            }
+        }
+    }
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
