@@ -166,8 +166,11 @@ impl Backend for Embedded {
         };
         self.starts.send(start).map_err(|_| Failure::new(code::MODEL_UNAVAILABLE))?;
         let (end, usage) = ended.await.map_err(|_| Failure::new(code::INTERNAL))?;
-        // The reader may be gone; then nobody wants the count.
-        let _ = out.send(Token::Usage(usage)).await;
+        // An answer that ended before it began costs nothing.
+        if end.is_ok() || usage.completion > 0 {
+            // The reader may be gone; then nobody wants the count.
+            let _ = out.send(Token::Usage(usage)).await;
+        }
         end
     }
 }
