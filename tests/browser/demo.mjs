@@ -1,100 +1,109 @@
-// The demo: joins by an invite, asks two providers, prints both answers as they stream, leaves screenshots.
-// Reads {invite, handles, screenshots, report, headed, questions} as JSON from its first argument.
+// The demo: starts two providers, joins by the invite that `worker invite` prints, asks both, prints their answers as
+// they stream and leaves screenshots. Its first argument is JSON: {providers, questions, screenshots, report, headed}.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Browser, until } from "./extension.mjs";
+import { Browser, LIVE, until } from "./extension.mjs";
+import { Market } from "./market.mjs";
 
 const task = JSON.parse(process.argv[2]);
-const shots = [];
-const browser = await Browser.open({ headless: !task.headed, viewport: task.headed ? null : undefined });
+const report = { ok: false, providers: [], discovery_ms: { cold: null, known: null }, answers: [], screenshots: [] };
+let market;
+let browser;
 try {
   await mkdir(task.screenshots, { recursive: true });
+  say("Starting two providers and the browser");
+  [market, browser] = await Promise.all([
+    Market.open({ providers: task.providers }),
+    Browser.open({ headless: !task.headed, viewport: task.headed ? null : undefined }),
+  ]);
+  await show();
+  report.ok = true;
+} catch (error) {
+  report.error = error.message;
+  console.error(`\nThe demo failed: ${error.message}`);
+  for (const worker of market?.workers ?? []) console.error(`--- ${worker.handle}\n${worker.program?.lastWords() ?? ""}`);
+} finally {
+  await browser?.close().catch(() => {});
+  await market?.close().catch(() => {});
+  if (task.report) await writeFile(task.report, `${JSON.stringify(report, null, 2)}\n`);
+}
+process.exit(report.ok ? 0 : 1);
+
+async function show() {
   const panel = await browser.panel("popup");
+  await panel.at("invite-input").waitFor();
   await shoot(panel, "first-screen");
+  say(`Joining by the invite that \`worker invite\` prints: ${market.invite.slice(0, 48)}...`);
+  await panel.join(market.invite);
   const joined = performance.now();
-  await panel.join(task.invite);
   const port = await browser.port();
-  await until("a usable provider", async () => (await port.providers()).some((provider) => provider.usable));
-  const cold = Number(await panel.at("network-state").first().getAttribute("data-discovery-ms"))
-    || Math.round(performance.now() - joined);
-  console.log(`First provider found ${cold} ms after Join.`);
-  const providers = await port.usable(task.handles.length, 60);
-  for (const provider of providers) console.log(`  ${provider.name} (${provider.handle})  ${provider.fingerprint}`);
-  await panel.providers(task.handles.length);
+  const providers = await port.usable(task.providers.length, 60);
+  // The background counts from Join to the first provider that can be asked.
+  report.discovery_ms.cold = (await port.heard("network")).discovery_ms ?? Math.round(performance.now() - joined);
+  report.providers = providers.map(({ handle, id, models }) => ({ handle, provider_id: id, model: models[0]?.id ?? "" }));
+  say(`First provider found ${report.discovery_ms.cold} ms after Join`);
+  for (const { name, handle, fingerprint, models } of providers) {
+    console.log(`    ${name} (${handle})  ${fingerprint}  ${models[0]?.id ?? ""} ${models[0]?.detail ?? ""}`);
+  }
+  await panel.providers(task.providers.length);
   await shoot(panel, "providers");
 
-  const answers = [];
-  for (const [turn, question] of task.questions.entries()) {
-    const handle = task.handles[turn % task.handles.length];
-    const provider = providers.find((provider) => provider.handle === handle) ?? providers[turn % providers.length];
+  for (const [turn, { handle, text }] of task.questions.entries()) {
+    const provider = providers.find((provider) => provider.handle === handle);
     await panel.pick(provider.id);
-    console.log(`\nQuestion for ${provider.name}: ${question}`);
-    const asked = await panel.send(question);
-    const text = asked.locator('[data-testid="answer-text"]');
-    let shown = "";
-    await until("the answer ends", async () => {
-      const now = (await text.count()) > 0 ? await text.innerText() : "";
-      if (now.startsWith(shown)) process.stdout.write(now.slice(shown.length));
-      if (shown === "" && now !== "") await shoot(panel, `streaming-${turn + 1}`);
-      shown = now;
-      return !["waiting", "streaming", "stalled"].includes(await asked.getAttribute("data-phase"));
-    }, 180);
-    const end = await panel.ended(asked);
-    process.stdout.write(end.text.startsWith(shown) ? end.text.slice(shown.length) : `\n${end.text}`);
-    const facts = await facts_of(port, await asked.getAttribute("data-message-id"));
-    if (end.phase !== "complete") throw new Error(`${provider.name} did not answer: ${end.phase}`);
-    const tokens = facts?.tokens?.[1] ?? 0;
-    const seconds = ((facts?.total_ms ?? 0) - (facts?.first_ms ?? 0)) / 1000;
-    const rate = seconds > 0 ? Math.round((tokens / seconds) * 10) / 10 : 0;
-    console.log(`\n  ${facts?.first_ms} ms to first word, ${tokens} tokens, ${rate} tokens/s`);
-    answers.push({ provider: handle, question, text: facts?.text ?? end.text, ttft_ms: facts?.first_ms ?? 0, tokens, tokens_per_s: rate });
+    report.answers.push(await ask(panel, port, provider, text, turn + 1));
   }
 
-  const known = await known_ms();
-  console.log(`\nA panel opened again: ${known} ms until a provider can be asked.`);
+  report.discovery_ms.known = await known_ms();
+  say(`Opened again, a known provider can be asked after ${report.discovery_ms.known} ms`);
   await shoot(panel, "popup");
-  await panel.page.setViewportSize({ width: 420, height: 900 });
-  await shoot(panel, "side-panel");
+  const side = await browser.panel("panel", { width: 420, height: 900 });
+  await side.at("answer").first().waitFor();
+  await shoot(side, "side-panel");
+  await side.page.close();
   const tab = await browser.panel("tab", { width: 1280, height: 800 });
   await tab.at("answer").first().waitFor();
   await shoot(tab, "tab");
   await tab.go("/settings");
   await shoot(tab, "settings");
   await tab.page.close();
-  if (task.report) {
-    const report = {
-      ok: true,
-      providers: providers.map(({ handle, id, models }) => ({ handle, provider_id: id, model: models[0]?.id ?? "" })),
-      discovery_ms: { cold, known },
-      answers,
-      screenshots: shots,
-    };
-    await writeFile(task.report, JSON.stringify(report, null, 2) + "\n");
-  }
   if (task.headed) {
-    console.log("\nThe browser stays open for you; close it to end the demo.");
+    say("The browser stays open for you; close it, or press Ctrl-C here, to end the demo");
     await new Promise((resolve) => browser.context.on("close", resolve));
   }
-
-  async function known_ms() {
-    const began = performance.now();
-    const again = await browser.panel("popup");
-    await until("a usable provider", async () => (await again.at("provider-chip").getAttribute("data-status")) !== "unknown");
-    const took = Math.round(performance.now() - began);
-    await again.page.close();
-    return took;
-  }
-} finally {
-  await browser.close().catch(() => {});
 }
 
-/** The answer's figures as the background tells them. */
-async function facts_of(port, id) {
-  let found;
-  for (const update of await port.updates()) {
-    if (update.is === "message" && update.message.id === id) found = update.message;
-  }
-  return found;
+async function ask(panel, port, provider, question, turn) {
+  console.log(`\n  You to ${provider.name}: ${question}\n`);
+  const asked = await panel.send(question);
+  const text = asked.locator('[data-testid="answer-text"]');
+  let shown = "";
+  await until("the answer's end", async () => {
+    const now = (await text.count()) > 0 ? await text.innerText() : "";
+    process.stdout.write(now.startsWith(shown) ? now.slice(shown.length) : "");
+    if (shown === "" && now !== "") await shoot(panel, `streaming-${turn}`);
+    shown = now;
+    return !LIVE.includes(await asked.getAttribute("data-phase"));
+  }, 180);
+  const whole = (await text.count()) > 0 ? await text.innerText() : "";
+  process.stdout.write(whole.startsWith(shown) ? whole.slice(shown.length) : `\n${whole}`);
+  const message = await port.ended(await asked.getAttribute("data-message-id"));
+  if (message.phase !== "complete") throw new Error(`${provider.name} did not answer: ${message.phase} ${message.code ?? ""}`);
+  const tokens = message.tokens?.[1] ?? 0;
+  const seconds = ((message.total_ms ?? 0) - (message.first_ms ?? 0)) / 1000;
+  const tokens_per_s = seconds > 0 ? Math.round((tokens / seconds) * 10) / 10 : 0;
+  console.log(`\n\n    ${message.first_ms} ms to the first token, ${tokens} tokens, ${tokens_per_s} tokens/s`);
+  return { provider: provider.handle, question, text: message.text, ttft_ms: message.first_ms, tokens, tokens_per_s };
+}
+
+/** From opening a panel, with the background started anew, to a provider that can be asked. */
+async function known_ms() {
+  const began = performance.now();
+  const again = await browser.panel("popup");
+  await until("a usable provider", async () => (await again.at("send").getAttribute("data-ready")) === "true");
+  const took = Math.round(performance.now() - began);
+  await again.page.close();
+  return took;
 }
 
 async function shoot(panel, name) {
@@ -102,7 +111,11 @@ async function shoot(panel, name) {
     await panel.page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     const path = join(task.screenshots, `${name}-${scheme}.png`);
     await panel.page.screenshot({ path });
-    shots.push(path);
+    report.screenshots.push(path);
   }
   await panel.page.emulateMedia({ colorScheme: "light", reducedMotion: null });
+}
+
+function say(text) {
+  console.log(`[${(performance.now() / 1000).toFixed(1).padStart(5)} s] ${text}`);
 }

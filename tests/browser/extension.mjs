@@ -28,6 +28,9 @@ export async function until(what, probe, seconds = 30) {
   throw new Error(`not within ${seconds} s: ${what}${last ? ` (${last.message})` : ""}`);
 }
 
+/** Phases of an answer that goes on. */
+export const LIVE = ["waiting", "streaming", "stalled"];
+
 /** A browser profile with the extension in it. */
 export class Browser {
   /** Starts Chromium. `profile` keeps a profile folder across starts; without it a fresh one is made and removed. */
@@ -66,19 +69,13 @@ export class Browser {
     return new Panel(page);
   }
 
-  /** The background through its port, as a panel without a view: `ask` and `stop` without any UI. */
+  /** The background through its port, as a panel without a view: everything a user can do, without any UI. */
   async port() {
     const page = await this.context.newPage();
     await page.goto(`chrome-extension://${this.id}/manifest.json`);
-    await page.evaluate(async () => {
-      await chrome.runtime.sendMessage({ to: "bg", kind: "ensure" });
-      globalThis.updates = [];
-      globalThis.port = chrome.runtime.connect({ name: "panel" });
-      port.onMessage.addListener((message) => updates.push(typeof message === "string" ? JSON.parse(message) : message));
-      globalThis.order = (command) => port.postMessage(JSON.stringify(command));
-      order({ do: "hello" });
-    });
-    return new Port(page);
+    const port = new Port(page);
+    await port.connect();
+    return port;
   }
 
   async close() {
@@ -87,28 +84,30 @@ export class Browser {
   }
 }
 
-/** The background's port. */
+/** The background's port, and what was heard on it, held by the page. */
 export class Port {
   constructor(page) {
     this.page = page;
+  }
+
+  /** Opens the port, again after it broke. */
+  async connect() {
+    await this.page.evaluate(listen);
+    await until("the background answers", () => this.heard("settings"));
   }
 
   order(command) {
     return this.page.evaluate((command) => order(command), command);
   }
 
-  updates() {
-    return this.page.evaluate(() => updates);
+  /** A part of what was heard: `settings`, `network`, `conversations`, `invite`, `exported`, `refused`. */
+  heard(part) {
+    return this.page.evaluate((part) => heard[part], part);
   }
 
   /** All providers as last told. */
-  async providers() {
-    const known = new Map();
-    for (const update of await this.updates()) {
-      if (update.is === "snapshot") for (const provider of update.providers) known.set(provider.id, provider);
-      if (update.is === "provider") known.set(update.provider.id, update.provider);
-    }
-    return [...known.values()];
+  providers() {
+    return this.page.evaluate(() => [...heard.providers.values()]);
   }
 
   usable(count, seconds = 30) {
@@ -118,28 +117,95 @@ export class Port {
     }, seconds);
   }
 
-  /** Joins by an invite. */
-  join(invite) {
-    return this.order({ do: "join", text: invite });
+  /** Joins by an invite and waits for the network. */
+  async join(invite, seconds = 30) {
+    await this.order({ do: "join", text: invite });
+    await until("the network", async () => (await this.heard("network"))?.state === "connected", seconds);
   }
 
-  /** Asks in a new conversation and gives the answer's last view, its text whole. */
-  async ask(text, provider = null, seconds = 60) {
-    await this.page.evaluate(() => (globalThis.mark = updates.length));
-    await this.order({ do: "ask", conversation: null, text, replaces: null, provider });
-    return this.answer(seconds);
+  /** The message with this id, its text whole. */
+  message(id) {
+    return this.page.evaluate((id) => heard.messages.get(id), id);
   }
 
-  answer(seconds = 60) {
-    return until("an ended answer", () => this.page.evaluate(() => {
-      const live = ["waiting", "streaming", "stalled"];
-      for (const update of updates.slice(mark)) {
-        if (update.is === "message" && update.message.role === "assistant" && !live.includes(update.message.phase)) {
-          return update.message;
-        }
-      }
-    }), seconds);
+  /** Asks, in a new conversation unless one is named, and gives the answer's message id. The words must be new. */
+  async ask(text, { provider = null, conversation = null } = {}) {
+    await this.order({ do: "ask", conversation, text, replaces: null, provider });
+    return until("the question is taken", () => this.page.evaluate((text) => heard.answers.get(text), text));
   }
+
+  /** Waits until an answer ended and gives its message, with the text that the background holds. */
+  async ended(id, seconds = 60) {
+    return until(`the end of answer ${id}`, () => this.page.evaluate(ended_message, id), seconds);
+  }
+
+  /** Waits until an answer has at least `length` characters. */
+  async grown(id, length, seconds = 30) {
+    return until(`${length} characters of answer ${id}`, async () => {
+      const message = await this.message(id);
+      if (message && !LIVE.includes(message.phase)) throw new Error(`it ended: ${message.phase}`);
+      return message?.text.length >= length && message;
+    }, seconds);
+  }
+
+  /** Asks and waits for the end. */
+  async answer(text, options = {}) {
+    return this.ended(await this.ask(text, options), options.seconds);
+  }
+}
+
+/** Runs in the page: gathers what the background tells. */
+async function listen() {
+  await chrome.runtime.sendMessage({ to: "bg", kind: "ensure" });
+  const fresh = { providers: new Map(), messages: new Map(), answers: new Map(), refused: [], deltas: 0 };
+  globalThis.heard ??= fresh;
+  heard.settings = undefined;
+  const show = (conversation) => {
+    conversation.messages.forEach((message, index) => {
+      heard.messages.set(message.id, { ...message, conversation: conversation.id });
+      const next = conversation.messages[index + 1];
+      if (message.role === "user" && next) heard.answers.set(message.text, next.id);
+    });
+  };
+  const take = {
+    snapshot(update) {
+      Object.assign(heard, { settings: update.settings, network: update.network, conversations: update.conversations });
+      for (const provider of update.providers) heard.providers.set(provider.id, provider);
+      if (update.open) show(update.open);
+    },
+    network: ({ network }) => (heard.network = network),
+    provider: ({ provider }) => heard.providers.set(provider.id, provider),
+    conversations: ({ conversations }) => (heard.conversations = conversations),
+    conversation: ({ conversation }) => show(conversation),
+    message({ conversation, message }) {
+      const text = message.text || (heard.messages.get(message.id)?.text ?? "");
+      heard.messages.set(message.id, { ...message, text, conversation });
+    },
+    delta({ answer, text }) {
+      heard.deltas += 1;
+      const message = heard.messages.get(answer);
+      if (message) message.text += text;
+    },
+    settings: ({ settings }) => (heard.settings = settings),
+    invite: (update) => (heard.invite = update),
+    exported: ({ json }) => (heard.exported = json),
+    refused: ({ text }) => heard.refused.push(text),
+  };
+  globalThis.port = chrome.runtime.connect({ name: "panel" });
+  port.onMessage.addListener((message) => {
+    const update = typeof message === "string" ? JSON.parse(message) : message;
+    take[update.is]?.(update);
+  });
+  port.onDisconnect.addListener(() => (heard.broken = true));
+  heard.broken = false;
+  globalThis.order = (command) => port.postMessage(JSON.stringify(command));
+  order({ do: "hello" });
+}
+
+/** Runs in the page. */
+function ended_message(id) {
+  const message = heard.messages.get(id);
+  return message && !["waiting", "streaming", "stalled"].includes(message.phase) && message;
 }
 
 /** A visible panel. */
@@ -168,7 +234,7 @@ export class Panel {
   /** Waits until `count` providers are shown that can be asked now. */
   async providers(count, seconds = 30) {
     await this.go("/providers");
-    const rows = this.page.locator('[data-testid="provider-row"]:is([data-status="online"],[data-status="busy"])');
+    const rows = this.page.locator('[data-testid="provider-row"][data-usable="true"]');
     await until(`${count} providers on the screen`, async () => (await rows.count()) >= count, seconds);
     const found = [];
     for (const row of await rows.all()) found.push(await row.getAttribute("data-provider-id"));
@@ -195,10 +261,9 @@ export class Panel {
 
   /** Waits until an answer ended and gives how, who and its text. */
   async ended(answer, seconds = 120) {
-    const live = ["waiting", "streaming", "stalled"];
     const phase = await until("the answer ends", async () => {
       const phase = await answer.getAttribute("data-phase");
-      return !live.includes(phase) && phase;
+      return !LIVE.includes(phase) && phase;
     }, seconds);
     const text = answer.locator('[data-testid="answer-text"]');
     return {

@@ -2,7 +2,6 @@
 
 use crate::process::{command, on_path, run};
 use crate::{Failure, root, say};
-use std::path::PathBuf;
 use std::process::Command;
 
 /// Installs them by `npm ci` when the lock file has changed since the last time.
@@ -30,9 +29,12 @@ pub fn install() -> Result<(), Failure> {
 
 /// A command line program of an npm package.
 pub fn program(name: &str) -> Command {
-    command(path(name))
+    command(root().join("node_modules/.bin").join(name))
 }
 
-fn path(name: &str) -> PathBuf {
-    root().join("node_modules/.bin").join(name)
+/// Node with a script of this repository, which ends when this task does.
+pub fn node(script: &str) -> Command {
+    let mut node = command("node");
+    node.arg(root().join(script)).env("PRIVACYAI_PARENT", "1");
+    node
 }

@@ -3,8 +3,8 @@
 use crate::{Failure, root};
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 
 /// The process groups that are to end when this task is asked to (Ctrl-C, SIGTERM).
@@ -28,12 +28,13 @@ pub fn end_children_with_me() -> Result<(), Failure> {
     .map_err(|error| format!("cannot watch for Ctrl-C: {error}"))
 }
 
+/// Signals a whole process group. `kill` is built into every shell, but no program of its own on every machine.
 fn signal(group: u32, name: &str) {
-    let group = format!("-{group}");
-    let _ = Command::new("kill").args([&format!("-{name}"), "--", &group]).stderr(Stdio::null()).status();
+    let order = format!("kill -{name} -{group}");
+    let _ = Command::new("sh").args(["-c", &order]).stderr(Stdio::null()).status();
 }
 
-/// A command that runs in the repository's root, in a process group of its own.
+/// A command that runs in the repository's root.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
@@ -55,8 +56,7 @@ pub fn cargo() -> Command {
 /// # Errors
 /// When it cannot start or does not exit with 0; `advice` says what a person can do then.
 pub fn run(command: &mut Command, what: &str, advice: &str) -> Result<(), Failure> {
-    let status = command.status().map_err(|error| format!("{what} could not start: {error}. {advice}"))?;
-    check(status, what, advice)
+    Group::start(command, what).map_err(|failure| format!("{failure}. {advice}"))?.wait_for(advice)
 }
 
 /// Runs to the end and gives its standard output.
@@ -99,10 +99,20 @@ pub fn target_folder() -> Result<PathBuf, Failure> {
         .ok_or_else(|| "cargo metadata names no target folder".to_owned())
 }
 
+/// A path that the user gave, against the folder that the command was typed in.
+///
+/// # Errors
+/// When that folder is gone.
+pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
 /// A running child whose whole process group ends with this value.
 pub struct Group {
     child: Child,
     what: String,
+    /// Held open: a child that watches its stdin ends with this task, even when the task is killed.
+    _stdin: Option<ChildStdin>,
 }
 
 impl Group {
@@ -111,50 +121,58 @@ impl Group {
     /// # Errors
     /// When it cannot start.
     pub fn start(command: &mut Command, what: &str) -> Result<Self, Failure> {
-        let child = command.process_group(0).spawn().map_err(|error| format!("{what} could not start: {error}"))?;
+        let mut child = command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{what} could not start: {error}"))?;
         if let Ok(mut groups) = GROUPS.lock() {
             groups.push(child.id());
         }
-        Ok(Self { child, what: what.to_owned() })
+        let stdin = child.stdin.take();
+        Ok(Self { child, what: what.to_owned(), _stdin: stdin })
     }
 
-    /// Has it ended?
-    pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().ok().flatten()
+    /// Its standard output, where that was piped.
+    pub fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
     }
 
     /// Waits for its end.
     ///
     /// # Errors
     /// When it does not exit with 0.
-    pub fn wait(mut self) -> Result<(), Failure> {
-        let status = self.child.wait().map_err(|error| format!("{}: {error}", self.what))?;
-        check(status, &self.what, "Its output above says why.")
+    pub fn wait(self) -> Result<(), Failure> {
+        self.wait_for("Its output above says why.")
     }
 
-    fn signal(&self, name: &str) {
-        signal(self.child.id(), name);
+    fn wait_for(mut self, advice: &str) -> Result<(), Failure> {
+        let status = self.child.wait().map_err(|error| format!("{}: {error}", self.what))?;
+        check(status, &self.what, advice)
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if self.ended().is_some() {
-            // Its own children may still be there.
-            self.signal("KILL");
-            return;
-        }
-        self.signal("TERM");
-        for _ in 0..80 {
-            if self.ended().is_some() {
-                break;
+        let group = self.child.id();
+        if !self.has_ended() {
+            signal(group, "TERM");
+            for _ in 0..80 {
+                if self.has_ended() {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(50));
             }
-            std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        self.signal("KILL");
+        // Its own children may still be there.
+        signal(group, "KILL");
         let _ = self.child.wait();
         if let Ok(mut groups) = GROUPS.lock() {
-            groups.retain(|group| *group != self.child.id());
+            groups.retain(|other| *other != group);
         }
     }
 }

@@ -80,7 +80,7 @@ pub fn model(worker: &std::path::Path) -> Result<(), Failure> {
 pub fn worker() -> Result<PathBuf, Failure> {
     say("Building the worker (a first build takes minutes)");
     run(
-        cargo().args(["build", "--package", "privacyai-worker", "--bins", "--examples"]),
+        cargo().args(["build", "--package", "privacyai-worker", "--package", "privacyai-waku", "--bins", "--examples"]),
         "building the worker",
         "The compiler's message above says where.",
     )?;

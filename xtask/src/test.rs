@@ -1,7 +1,7 @@
 //! All tests, group by group, with their counts.
 
-use crate::process::{cargo, command, on_path, target_folder};
-use crate::{Failure, build, npm, root, say, setup};
+use crate::process::{Group, absolute, cargo, on_path, target_folder};
+use crate::{Failure, build, npm, say, setup};
 use clap::Args;
 use serde::Serialize;
 use std::io::{BufRead, BufReader};
@@ -18,7 +18,7 @@ pub struct Options {
     /// Write the counts as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Only these groups: format, lint, policy, rust, wasm, waku, browser
+    /// Only these groups: format, lint, policy, rust, wasm, browser
     groups: Vec<String>,
 }
 
@@ -39,9 +39,9 @@ struct Report {
     skipped: u64,
 }
 
-type Group = (&'static str, fn(bool) -> Result<Count, Failure>);
+type Runner = fn(bool) -> Result<Count, Failure>;
 
-const GROUPS: [Group; 6] =
+const GROUPS: [(&str, Runner); 6] =
     [("format", format), ("lint", lint), ("policy", policy), ("rust", rust), ("wasm", wasm), ("browser", browser)];
 
 /// Runs the groups and ends with `N passed, N failed`.
@@ -74,7 +74,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     }
     if let Some(file) = &options.report {
         let text = serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?;
-        std::fs::write(file, text + "\n").map_err(|error| format!("{}: {error}", file.display()))?;
+        std::fs::write(absolute(file)?, text + "\n").map_err(|error| format!("{}: {error}", file.display()))?;
     }
     println!();
     for count in &report.groups {
@@ -91,7 +91,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
 }
 
 fn format(_: bool) -> Result<Count, Failure> {
-    Ok(one(cargo().args(["fmt", "--all", "--check"])))
+    Ok(one(cargo().args(["fmt", "--all", "--check"]), "cargo fmt --check"))
 }
 
 fn lint(_: bool) -> Result<Count, Failure> {
@@ -101,7 +101,7 @@ fn lint(_: bool) -> Result<Count, Failure> {
     let mut wasm = cargo();
     wasm.args(["clippy", "--package", "privacyai-extension", "--target", "wasm32-unknown-unknown"]);
     wasm.args(["--", "-D", "warnings"]);
-    Ok(sum([one(&mut native), one(&mut wasm)]))
+    Ok(sum([one(&mut native, "cargo clippy"), one(&mut wasm, "cargo clippy for wasm32")]))
 }
 
 /// Licences, sources and duplicate versions. The licences are checked by the `tidy` tests in any case.
@@ -110,7 +110,7 @@ fn policy(_: bool) -> Result<Count, Failure> {
         say("cargo-deny is not installed: `cargo install cargo-deny` adds this group");
         return Ok(Count { skipped: 1, ..Count::default() });
     }
-    Ok(one(cargo().args(["deny", "check", "bans", "licenses", "sources"])))
+    Ok(one(cargo().args(["deny", "check", "bans", "licenses", "sources"]), "cargo deny"))
 }
 
 /// Unit, property, vector, conversation, adversary and Waku tests.
@@ -121,7 +121,7 @@ fn rust(deep: bool) -> Result<Count, Failure> {
     if deep {
         tests.env("PRIVACYAI_DEEP", "1");
     }
-    counted(&mut tests, cargo_line)
+    counted(&mut tests, "cargo test", cargo_line)
 }
 
 /// The golden vectors once more, compiled to wasm32 and run in Node.
@@ -141,9 +141,7 @@ fn wasm(_: bool) -> Result<Count, Failure> {
         .typescript(false)
         .generate(&folder)
         .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
-    let mut node = command("node");
-    node.arg(root().join("tests/wasm.mjs")).arg(folder.join("vectors.js"));
-    counted(&mut node, tap_line)
+    counted(npm::node("tests/wasm.mjs").arg(folder.join("vectors.js")), "the vectors on wasm32", tap_line)
 }
 
 /// The packed extension in Chromium.
@@ -152,16 +150,15 @@ fn browser(deep: bool) -> Result<Count, Failure> {
     let worker = setup::worker()?;
     setup::model(&worker)?;
     let dist = build::pack(&build::Options::default())?;
-    let mut node = command("node");
-    node.arg(root().join("tests/browser/run.mjs")).stdin(Stdio::null());
-    node.env("CHROMIUM", chromium).env("DIST", dist).env("WORKER", &worker);
-    if let Some(folder) = worker.parent() {
-        node.env("MOCK_OPENAI", folder.join("examples/mock_openai"));
+    let mut node = npm::node("tests/browser/run.mjs");
+    node.env("CHROMIUM", chromium).env("DIST", dist);
+    for (name, program) in [("WORKER", "worker"), ("MOCK_OPENAI", "examples/mock_openai"), ("TAP", "examples/tap")] {
+        node.env(name, worker.with_file_name("").join(program));
     }
     if deep {
         node.env("PRIVACYAI_DEEP", "1");
     }
-    counted(&mut node, tap_line)
+    counted(&mut node, "the browser cases", tap_line)
 }
 
 fn sum<const N: usize>(counts: [Count; N]) -> Count {
@@ -173,27 +170,30 @@ fn sum<const N: usize>(counts: [Count; N]) -> Count {
     })
 }
 
-fn one(command: &mut Command) -> Count {
-    let passed = command.stdin(Stdio::null()).status().is_ok_and(|status| status.success());
-    Count { passed: passed.into(), failed: (!passed).into(), ..Count::default() }
+fn one(command: &mut Command, what: &str) -> Count {
+    match crate::process::run(command, what, "Its output above says why.") {
+        Ok(()) => Count { passed: 1, ..Count::default() },
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            Count { failed: 1, ..Count::default() }
+        }
+    }
 }
 
 /// Runs it, shows its output and counts by `line`. A run that fails without a failed test counts as one.
-fn counted(command: &mut Command, line: fn(&str, &mut Count)) -> Result<Count, Failure> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("{:?} could not start: {error}", command.get_program()))?;
+fn counted(command: &mut Command, what: &str, line: fn(&str, &mut Count)) -> Result<Count, Failure> {
+    let mut group = Group::start(command.stdout(Stdio::piped()), what)?;
     let mut count = Count::default();
-    if let Some(stdout) = child.stdout.take() {
+    if let Some(stdout) = group.stdout() {
         for text in BufReader::new(stdout).lines().map_while(Result::ok) {
             println!("{text}");
             line(&text, &mut count);
         }
     }
-    let status = child.wait().map_err(|error| error.to_string())?;
-    if !status.success() && count.failed == 0 {
+    if let Err(failure) = group.wait()
+        && count.failed == 0
+    {
+        eprintln!("error: {failure}");
         count.failed = 1;
     }
     Ok(count)

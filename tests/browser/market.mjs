@@ -1,0 +1,179 @@
+// A market on this machine: a test server of known text, workers in local mode, and the invite to them. Everything lies
+// in one temporary folder and ends with this process.
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { until } from "./extension.mjs";
+
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, () => process.exit(130));
+if (process.env.PRIVACYAI_PARENT) {
+  // The pipe ends with the task that started this, however it ended.
+  process.stdin.on("end", () => process.exit(130)).resume();
+}
+
+/** A program that ends with this process; its words go to a file. `whole` keeps all of its output, not the last of it. */
+export class Program {
+  constructor(command, args, { env = {}, log, whole = false }) {
+    const file = openSync(log, "a");
+    this.log = log;
+    this.child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", file] });
+    closeSync(file);
+    running.add(this.child);
+    this.out = "";
+    this.child.stdout.setEncoding("utf8").on("data", (text) => (this.out = whole ? this.out + text : (this.out + text).slice(-65_536)));
+    this.ended = new Promise((resolve) => {
+      this.child.on("error", (error) => resolve({ error }));
+      this.child.on("exit", (code, signal) => resolve({ code, signal }));
+    }).then((end) => {
+      running.delete(this.child);
+      return (this.end = end);
+    });
+  }
+
+  get pid() {
+    return this.child.pid;
+  }
+
+  /** Asks it to end and waits; kills it when it does not within `seconds`. */
+  async stop(signal = "SIGTERM", seconds = 10) {
+    if (this.end) return this.end;
+    this.child.kill(signal);
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), seconds * 1000);
+    const end = await this.ended;
+    clearTimeout(timer);
+    return end;
+  }
+
+  lastWords(lines = 15) {
+    return `${readFileSync(this.log, "utf8").trimEnd()}\n${this.out}`.trim().split("\n").slice(-lines).join("\n");
+  }
+}
+
+/** The test server of known text (worker/examples/mock_openai.rs). */
+export class Mock {
+  static async start(folder, { first_ms = 20, token_ms = 5 } = {}) {
+    const program = process.env.MOCK_OPENAI;
+    if (!program) throw new Error("MOCK_OPENAI names no program; run this by `cargo xtask test browser`");
+    const mock = new Mock();
+    mock.program = new Program(program, ["--first-ms", `${first_ms}`, "--token-ms", `${token_ms}`], {
+      log: join(folder, "mock.log"),
+    });
+    const line = await until("the test server's port", () => {
+      if (mock.program.end) throw new Error(`the test server ended: ${mock.program.lastWords()}`);
+      return mock.program.out.split("\n").find((line) => line.startsWith("{"));
+    });
+    mock.url = `http://127.0.0.1:${JSON.parse(line).port}/v1`;
+    return mock;
+  }
+
+  /** What it answers to `question`, in `words` words. */
+  static text(question, words) {
+    let text = "";
+    for (let n = 0; n < words; n += 1) {
+      text += createHash("sha256").update(`${n} ${question}`).digest("hex").slice(0, 6);
+      text += n % 5 === 1 ? " é🌍 " : " ";
+    }
+    return text;
+  }
+}
+
+/** A worker of this machine. */
+class Worker {
+  constructor(market, handle, name, config) {
+    Object.assign(this, { market, handle, name, config });
+  }
+
+  async start() {
+    const { folder } = this.market;
+    const ready = join(folder, `${this.handle}.ready.json`);
+    await rm(ready, { force: true });
+    const args = ["run", "--ready-file", ready, ...(this.config ? ["--config", this.config] : [])];
+    this.program = new Program(process.env.WORKER, args, {
+      env: this.market.environment(this.handle, this.name),
+      log: join(folder, `${this.handle}.log`),
+    });
+    this.facts = await until(`worker ${this.handle} is ready`, async () => {
+      if (this.program.end) throw new Error(`worker ${this.handle} ended:\n${this.program.lastWords()}`);
+      return JSON.parse(await readFile(ready, "utf8"));
+    }, 120).catch((error) => {
+      throw new Error(`${error.message}\n${this.program.lastWords()}`);
+    });
+    return this;
+  }
+
+  get id() {
+    return this.facts.provider_id;
+  }
+
+  stop(signal, seconds) {
+    return this.program.stop(signal, seconds);
+  }
+}
+
+/** Several workers and the invite to them. */
+export class Market {
+  /**
+   * `providers`: `{handle, name, words}`, answering by the test server with so many words (as many
+   * as one of its models lists: 1, 2, 5, 10, 20, 50, ... 10,000); without `words` by the
+   * embedded model. `pace`: of the test server.
+   */
+  static async open({ providers, pace = {} }) {
+    const market = new Market();
+    market.folder = await mkdtemp(join(tmpdir(), "privacyai-market-"));
+    market.workers = [];
+    try {
+      if (providers.some((provider) => provider.words || provider.model)) market.mock = await Mock.start(market.folder, pace);
+      for (const provider of providers) market.workers.push(await market.worker(provider));
+      await Promise.all(market.workers.map((worker) => worker.start()));
+      market.invite = await market.command("invite", providers[0].handle);
+    } catch (error) {
+      await market.close();
+      throw error;
+    }
+    return market;
+  }
+
+  /** A worker that is not started yet. */
+  async worker({ handle, name = handle, words, model, concurrency = 16 }) {
+    let config;
+    if (words || model) {
+      config = join(this.folder, `${handle}.toml`);
+      const id = model ?? `known:${words}`;
+      await writeFile(config, [
+        "[[backend]]", 'name = "known"', 'kind = "openai"', `url = "${this.mock.url}"`, `max_concurrency = ${concurrency}`,
+        "[[model]]", `id = "${id}"`, 'backends = ["known"]', "context_length = 32768", `max_concurrency = ${concurrency}`,
+        "queue = 64", "",
+      ].join("\n"));
+    }
+    return new Worker(this, handle, name, config);
+  }
+
+  environment(handle, name) {
+    return { XDG_STATE_HOME: this.folder, PROVIDER_ID: handle, PROVIDER_NAME: name ?? handle, MARKETPLACE_MODE: "local", RUST_LOG: process.env.RUST_LOG ?? "info" };
+  }
+
+  /** Runs a command of the worker's to its end and gives what it printed. */
+  async command(name, handle) {
+    const program = new Program(process.env.WORKER, [name], { env: this.environment(handle), log: join(this.folder, `${name}.log`) });
+    const end = await program.ended;
+    if (end.code !== 0) throw new Error(`worker ${name} failed (${JSON.stringify(end)}): ${program.lastWords()}`);
+    return program.out.trim();
+  }
+
+  named(handle) {
+    return this.workers.find((worker) => worker.handle === handle);
+  }
+
+  async close() {
+    await Promise.all(this.workers.map((worker) => worker.program?.stop()));
+    await this.mock?.program.stop("SIGINT");
+    if (!process.env.KEEP_MARKET) await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
