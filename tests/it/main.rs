@@ -1,7 +1,7 @@
 //! Whole-system tests, in one binary: linking is the slow part.
 
 mod announcements;
+mod primitives;
 mod tamper;
 mod tidy;
 mod vectors;
-mod wycheproof;
