@@ -163,12 +163,12 @@ impl LightNode {
         successes.is_ok_and(|list| list.dyn_ref::<Array>().is_some_and(|list| list.length() > 0))
     }
 
-    /// Asks the store for a topic's messages of the last `seconds`, oldest first.
+    /// Asks the store for a topic's messages of the last `seconds`: the newest page first, each page from its oldest.
     pub async fn query(&self, decoder: &Decoder, callback: &Function, seconds: u64) -> bool {
         let start = js_sys::Date::now() - seconds as f64 * 1_000.0;
         let options = object(&[
             ("timeStart", &js_sys::Date::new(&start.into())),
-            ("paginationForward", &true.into()),
+            ("paginationForward", &false.into()),
             ("paginationLimit", &PAGE.into()),
         ]);
         self.0.node.store().query(&Array::of1(decoder), callback, &options).await.is_ok()

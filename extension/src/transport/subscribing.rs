@@ -12,6 +12,9 @@ use wasm_bindgen_futures::spawn_local;
 /// Tries to have a subscription confirmed by a node that is connected, and the pause between two in milliseconds.
 const TRIES: (u32, u32) = (5, 200);
 
+/// How far back the newest messages reach, in seconds: a heartbeat is valid for 90 (protocol section 2.4).
+const NEWEST_S: u64 = 100;
+
 /// Most topics at once: discovery and one a provider that is being asked; a node takes 1,000.
 const TOPICS: usize = 256;
 
@@ -216,20 +219,24 @@ impl Transport {
         }
     }
 
+    /// The newest messages are asked for apart, at the same time: whoever is known already is usable with them alone.
     fn query_node(&self, run: u64, index: usize, query: Query) {
         let Some(light) = self.light(run, index) else { return };
         let happenings = self.0.borrow().happenings.clone();
-        spawn_local(async move {
-            let callback = listener(happenings, query.content_topic.clone());
-            let (tries, pause) = TRIES;
-            for _ in 0..tries {
-                let Ok(decoder) = light.decoder(&query.content_topic, query.shard) else { return };
-                if light.query(&decoder, callback.as_ref().unchecked_ref(), query.seconds).await {
-                    return;
+        for seconds in [query.seconds.min(NEWEST_S), query.seconds] {
+            let (light, query) = (light.clone(), query.clone());
+            let callback = listener(happenings.clone(), query.content_topic.clone());
+            spawn_local(async move {
+                let (tries, pause) = TRIES;
+                for _ in 0..tries {
+                    let Ok(decoder) = light.decoder(&query.content_topic, query.shard) else { return };
+                    if light.query(&decoder, callback.as_ref().unchecked_ref(), seconds).await {
+                        return;
+                    }
+                    platform::sleep(pause).await;
                 }
-                platform::sleep(pause).await;
-            }
-        });
+            });
+        }
     }
 }
 
