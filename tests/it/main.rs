@@ -1,6 +1,7 @@
 //! Whole-system tests, in one binary: linking is the slow part.
 
 mod announcements;
+mod network;
 mod primitives;
 mod tamper;
 mod tidy;

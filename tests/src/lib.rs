@@ -6,6 +6,8 @@
 pub mod exchange;
 pub mod external;
 pub mod golden;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod memory_network;
 
 /// A named check; its error says what differs.
 pub type Check = (&'static str, fn() -> Result<(), String>);

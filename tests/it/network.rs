@@ -1,0 +1,470 @@
+//! Whole conversations over the network in memory: exact text or an honest end, never wrong text.
+
+use privacyai::{
+    client::{Ask, AskId, Choice, End, Event, Input, Model, Profile, Status},
+    effect::Millis,
+    identity::{ProviderId, RootKey},
+    provider::{self, Config, Note, Offer, Provider},
+};
+use privacyai_tests::memory_network::{Faults, Network, Pace, pieces};
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+
+const FAST_MODEL: Pace = Pace { first_ms: 120, token_ms: 7 };
+const SLOW_MODEL: Pace = Pace { first_ms: 700, token_ms: 90 };
+
+fn offer(id: &str, concurrency: u32, queue: u32) -> Offer {
+    let model = Model {
+        id: id.into(),
+        context: 4_096,
+        price_in: 0,
+        price_out: 0,
+        tokens_per_s: 100,
+        preset: String::new(),
+        quantisation: "q4".into(),
+        engine: "test".into(),
+        capabilities: 0,
+        weights_hash: None,
+    };
+    Offer { model, concurrency, queue }
+}
+
+fn machine(name: &str, offers: Vec<Offer>) -> Provider {
+    let seed = name.bytes().fold(7, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let root = RootKey::generate(&mut ChaCha8Rng::seed_from_u64(seed));
+    Provider::new(Config { handle: name.into(), name: format!("Provider {name}"), offers, peer_ids: Vec::new() }, root)
+}
+
+fn add(network: &mut Network, name: &str, pace: Pace) -> ProviderId {
+    let machine = machine(name, vec![offer("m", 100, 100), offer(name, 2, 2)]);
+    let id = machine.id();
+    network.add_provider(machine, pace);
+    id
+}
+
+fn question(id: u64, choice: Choice, profile: Profile) -> Ask {
+    let content = format!("{{\"messages\":[{{\"role\":\"user\",\"content\":\"the secret question number {id}\"}}]}}");
+    Ask { id: AskId(id), choice, model: Some("m".into()), content: content.into_bytes(), profile }
+}
+
+fn expected(ask: &Ask) -> String {
+    pieces(&ask.content).concat()
+}
+
+fn discovered(network: &mut Network, client: usize, providers: usize) {
+    let end = Millis(network.now.0 + 120_000);
+    let found = network.run_until(end, |network| {
+        network.clients[client].seen.values().filter(|seen| seen.usable).count() == providers
+    });
+    assert!(found, "{:?}", network.clients[client].seen);
+}
+
+/// Runs until these questions ended and gives the ends.
+fn ends(network: &mut Network, client: usize, asks: &[AskId]) -> Vec<End> {
+    let end = Millis(network.now.0 + 900_000);
+    let mut open: Vec<AskId> = asks.to_vec();
+    network.run_until(end, |network| {
+        open.retain(|ask| network.clients[client].end(*ask).is_none());
+        open.is_empty()
+    });
+    asks.iter().map(|ask| network.clients[client].end(*ask).cloned().expect("every question ends")).collect()
+}
+
+#[test]
+fn conversations_are_exact_without_faults_in_every_profile() {
+    let mut network = Network::new(1, Faults::NONE);
+    let id = add(&mut network, "one", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    for (number, profile) in [Profile::Balanced, Profile::Fast, Profile::High].into_iter().enumerate() {
+        let ask = question(number as u64, Choice::Automatic, profile);
+        network.ask(client, ask.clone());
+        assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete], "{profile:?}");
+        assert_eq!(network.clients[client].text(ask.id), expected(&ask), "{profile:?}");
+        let events = &network.clients[client].events;
+        assert!(events.contains(&Event::Accepted { ask: ask.id, provider: id }));
+        let usage = Event::Usage { ask: ask.id, prompt: 7, completion: 11, finish: "stop".into(), source: 1 };
+        assert!(events.contains(&usage), "{events:?}");
+        let receipt = |event: &Event| matches!(event, Event::Receipt { ask: of, wire: Some(_) } if *of == ask.id);
+        assert!(events.iter().any(receipt), "{profile:?}");
+    }
+}
+
+#[test]
+fn cold_discovery_works_from_store_alone_and_from_live_messages_alone() {
+    let mut network = Network::new(2, Faults::NONE);
+    add(&mut network, "one", FAST_MODEL);
+    network.run_for(5_000);
+    let client = network.add_client();
+    network.run_for(100);
+    assert_eq!(network.clients[client].seen.values().filter(|seen| seen.usable).count(), 1);
+
+    let mut network = Network::new(3, Faults::NONE);
+    let client = network.add_client();
+    add(&mut network, "one", FAST_MODEL);
+    discovered(&mut network, client, 1);
+    let seen = network.clients[client].seen.values().next().cloned().unwrap();
+    assert_eq!((seen.handle.as_str(), seen.name.as_str(), seen.status), ("one", "Provider one", Status::Online));
+    assert_eq!(seen.models.len(), 2);
+}
+
+/// A hundred networks with a hundred conversations each, in two halves so that two cores share them.
+#[test]
+fn ten_thousand_conversations_at_five_percent_loss_first_half() {
+    converse(0..50);
+}
+
+#[test]
+fn ten_thousand_conversations_at_five_percent_loss_second_half() {
+    converse(50..100);
+}
+
+fn converse(seeds: std::ops::Range<u64>) {
+    const BATCH: u64 = 100;
+    let (mut complete, mut honest) = (0u32, 0u32);
+    for seed in seeds {
+        let mut network = Network::new(seed, Faults::gossip(50));
+        add(&mut network, "one", FAST_MODEL);
+        let client = network.add_client();
+        discovered(&mut network, client, 1);
+        let asks: Vec<Ask> = (0..BATCH)
+            .map(|n| {
+                let profile = [Profile::Balanced, Profile::Fast, Profile::High][(n % 3) as usize];
+                question(seed * BATCH + n, Choice::Automatic, profile)
+            })
+            .collect();
+        for ask in &asks {
+            network.ask(client, ask.clone());
+            network.run_for(40);
+        }
+        let ids: Vec<AskId> = asks.iter().map(|ask| ask.id).collect();
+        for (ask, end) in asks.iter().zip(ends(&mut network, client, &ids)) {
+            let (text, whole) = (network.clients[client].text(ask.id), expected(ask));
+            match end {
+                End::Complete => {
+                    assert_eq!(text, whole, "seed {seed}");
+                    complete += 1;
+                }
+                End::Truncated | End::Error { .. } | End::Silent => {
+                    assert!(whole.starts_with(text), "seed {seed}");
+                    honest += 1;
+                }
+                other => panic!("seed {seed}: {other:?}"),
+            }
+        }
+    }
+    println!("{complete} complete, {honest} honestly cut");
+    assert!(complete * 100 >= (complete + honest) * 98, "{complete} complete, {honest} cut");
+}
+
+#[test]
+fn cancel_stops_the_model_and_keeps_a_true_prefix() {
+    let mut network = Network::new(4, Faults::gossip(50));
+    add(&mut network, "one", SLOW_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    let ask = question(4, Choice::Automatic, Profile::Balanced);
+    network.ask(client, ask.clone());
+    let end = Millis(network.now.0 + 60_000);
+    assert!(network.run_until(end, |network| !network.clients[client].text(ask.id).is_empty()));
+    network.client(client, Input::Cancel(ask.id));
+    assert_eq!(ends(&mut network, client, &[ask.id]), [End::Cancelled]);
+    network.run_for(10_000);
+    assert!(expected(&ask).starts_with(network.clients[client].text(ask.id)));
+    let cancelled = |note: &Note| matches!(note, Note::Ended { code: 11, .. });
+    assert!(network.providers[0].notes.iter().any(cancelled), "{:?}", network.providers[0].notes);
+}
+
+#[test]
+fn cancel_before_the_accept_reaches_the_provider_too() {
+    let mut network = Network::new(5, Faults::NONE);
+    add(&mut network, "one", SLOW_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    let ask = question(5, Choice::Automatic, Profile::Balanced);
+    network.ask(client, ask.clone());
+    network.client(client, Input::Cancel(ask.id));
+    assert_eq!(ends(&mut network, client, &[ask.id]), [End::Cancelled]);
+    network.run_for(10_000);
+    let cancelled = |note: &Note| matches!(note, Note::Ended { code: 11, .. });
+    assert!(network.providers[0].notes.iter().any(cancelled), "{:?}", network.providers[0].notes);
+    assert_eq!(network.clients[client].text(ask.id), "");
+}
+
+#[test]
+fn a_silent_provider_is_replaced_by_another() {
+    let mut network = Network::new(6, Faults::NONE);
+    add(&mut network, "one", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    network.stop_provider(0);
+    let two = add(&mut network, "two", FAST_MODEL);
+    let pinned = question(6, Choice::Pinned(machine("one", Vec::new()).id()), Profile::Balanced);
+    network.ask(client, pinned.clone());
+    assert_eq!(ends(&mut network, client, &[pinned.id]), [End::Silent]);
+    for number in 60..70 {
+        let ask = question(number, Choice::Automatic, Profile::Balanced);
+        network.ask(client, ask.clone());
+        assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete]);
+        assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+        assert!(network.clients[client].events.contains(&Event::Accepted { ask: ask.id, provider: two }));
+    }
+}
+
+#[test]
+fn switch_after_a_cancel_asks_the_other_provider() {
+    let mut network = Network::new(7, Faults::gossip(20));
+    let one = add(&mut network, "one", SLOW_MODEL);
+    let two = add(&mut network, "two", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 2);
+    let first = question(7, Choice::Pinned(one), Profile::Fast);
+    network.ask(client, first.clone());
+    network.run_for(1_500);
+    network.client(client, Input::Cancel(first.id));
+    let second = Ask { id: AskId(8), choice: Choice::Pinned(two), ..first.clone() };
+    network.ask(client, second.clone());
+    assert_eq!(ends(&mut network, client, &[first.id, second.id]), [End::Cancelled, End::Complete]);
+    assert_eq!(network.clients[client].text(second.id), expected(&second));
+    assert!(expected(&first).starts_with(network.clients[client].text(first.id)));
+}
+
+#[test]
+fn a_provider_restart_in_mid_stream_ends_truncated_and_new_questions_work() {
+    let mut network = Network::new(8, Faults::gossip(20));
+    add(&mut network, "one", SLOW_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    let ask = question(9, Choice::Automatic, Profile::Balanced);
+    network.ask(client, ask.clone());
+    let end = Millis(network.now.0 + 60_000);
+    assert!(network.run_until(end, |network| !network.clients[client].text(ask.id).is_empty()));
+    network.start_provider(0, machine("one", vec![offer("m", 100, 100)]));
+    assert_eq!(ends(&mut network, client, &[ask.id]), [End::Truncated]);
+    assert!(network.clients[client].events.contains(&Event::Stalled(ask.id)));
+    let text = network.clients[client].text(ask.id).to_owned();
+    assert!(expected(&ask).starts_with(&text) && expected(&ask) != text);
+    let next = question(10, Choice::Automatic, Profile::Balanced);
+    network.ask(client, next.clone());
+    assert_eq!(ends(&mut network, client, &[next.id]), [End::Complete]);
+    assert_eq!(network.clients[client].text(next.id), expected(&next));
+}
+
+#[test]
+fn a_request_replayed_a_thousand_times_gives_one_inference() {
+    let mut network = Network::new(9, Faults::NONE);
+    add(&mut network, "one", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    network.capture = true;
+    let ask = question(11, Choice::Automatic, Profile::Balanced);
+    network.ask(client, ask.clone());
+    let request = network.captured.iter().find(|message| message.payload.first() == Some(&1)).unwrap().clone();
+    for n in 0..1_000 {
+        network.inject(&request.content_topic, &request.payload);
+        if n % 100 == 0 {
+            network.run_for(400);
+        }
+    }
+    assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete]);
+    for _ in 0..100 {
+        network.inject(&request.content_topic, &request.payload);
+        network.run_for(2_000);
+    }
+    assert_eq!(network.providers[0].jobs, 1);
+    assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+}
+
+#[test]
+fn a_full_provider_refuses_and_announces_busy() {
+    let mut network = Network::new(10, Faults::NONE);
+    let one = machine("one", vec![offer("m", 1, 1)]);
+    let id = one.id();
+    network.add_provider(one, SLOW_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    let asks: Vec<Ask> = (20..23).map(|n| question(n, Choice::Pinned(id), Profile::Balanced)).collect();
+    for ask in &asks {
+        network.ask(client, ask.clone());
+        network.run_for(100);
+    }
+    let ids: Vec<AskId> = asks.iter().map(|ask| ask.id).collect();
+    network.run_for(300);
+    assert_eq!(network.clients[client].seen[&id].status, Status::Busy);
+    let ends = ends(&mut network, client, &ids);
+    assert_eq!(ends[..2], [End::Complete, End::Complete]);
+    assert!(matches!(ends[2], End::Error { code: 5, retry_after } if retry_after > 0), "{ends:?}");
+    network.run_for(40_000);
+    assert_eq!(network.clients[client].seen[&id].status, Status::Online);
+}
+
+#[test]
+fn an_overloaded_provider_is_replaced_in_automatic_choice() {
+    let mut network = Network::new(11, Faults::NONE);
+    for name in ["one", "two", "three"] {
+        network.add_provider(machine(name, vec![offer("m", 1, 0)]), FAST_MODEL);
+    }
+    let client = network.add_client();
+    discovered(&mut network, client, 3);
+    let asks: Vec<Ask> = (30..33).map(|n| question(n, Choice::Automatic, Profile::Balanced)).collect();
+    for ask in &asks {
+        network.ask(client, ask.clone());
+    }
+    let ids: Vec<AskId> = asks.iter().map(|ask| ask.id).collect();
+    let ends = ends(&mut network, client, &ids);
+    assert_eq!(ends, [End::Complete, End::Complete, End::Complete]);
+}
+
+#[test]
+fn an_unknown_model_is_refused_and_nobody_is_asked_for_one_that_none_offers() {
+    let mut network = Network::new(12, Faults::NONE);
+    let id = add(&mut network, "one", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    let gone = Ask { model: Some("one".into()), ..question(40, Choice::Pinned(id), Profile::Balanced) };
+    network.provider(0, provider::Input::Offers(vec![offer("m", 1, 1)]));
+    network.ask(client, gone.clone());
+    let none = Ask { model: Some("none".into()), ..question(41, Choice::Automatic, Profile::Balanced) };
+    network.ask(client, none.clone());
+    let ends = ends(&mut network, client, &[gone.id, none.id]);
+    assert_eq!(ends, [End::Error { code: 4, retry_after: 0 }, End::NoProvider]);
+}
+
+#[test]
+fn a_draining_provider_ends_its_sessions_and_takes_no_more() {
+    let mut network = Network::new(13, Faults::gossip(20));
+    let id = add(&mut network, "one", SLOW_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    let ask = question(50, Choice::Automatic, Profile::Balanced);
+    network.ask(client, ask.clone());
+    network.run_for(1_000);
+    network.provider(0, provider::Input::Drain);
+    assert!(!network.providers[0].drained);
+    assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete]);
+    assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+    network.run_for(10_000);
+    assert!(network.providers[0].drained);
+    assert_eq!(network.clients[client].seen[&id].status, Status::Offline);
+    let late = question(51, Choice::Automatic, Profile::Balanced);
+    network.ask(client, late.clone());
+    assert_eq!(ends(&mut network, client, &[late.id]), [End::NoProvider]);
+}
+
+#[test]
+fn a_killed_client_resumes_from_its_mirror() {
+    for (seed, profile) in [(14, Profile::Balanced), (15, Profile::Fast), (16, Profile::High)] {
+        let mut network = Network::new(seed, Faults::gossip(20));
+        add(&mut network, "one", SLOW_MODEL);
+        let client = network.add_client();
+        discovered(&mut network, client, 1);
+        let ask = question(seed + 1_000, Choice::Automatic, profile);
+        network.ask(client, ask.clone());
+        let end = Millis(network.now.0 + 60_000);
+        assert!(network.run_until(end, |network| !network.clients[client].text(ask.id).is_empty()));
+        for _ in 0..2 {
+            network.run_for(700);
+            let mirror = network.clients[client].mirrors[&ask.id].clone();
+            network.restart_client(client);
+            network.run_for(1_500);
+            network.client(client, Input::Resume(ask.id, mirror));
+        }
+        assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete], "{profile:?}");
+        assert_eq!(network.clients[client].text(ask.id), expected(&ask), "{profile:?}");
+        let receipt = |event: &Event| matches!(event, Event::Receipt { wire: Some(_), .. });
+        assert!(network.clients[client].events.iter().any(receipt), "{profile:?}");
+        assert!(network.clients[client].mirrors.is_empty());
+    }
+}
+
+#[test]
+fn a_forged_copy_of_a_frame_that_comes_first_changes_nothing() {
+    let mut network = Network::new(17, Faults { delay_min: 50, delay_max: 50, ..Faults::NONE });
+    add(&mut network, "one", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    network.capture = true;
+    let ask = question(70, Choice::Automatic, Profile::Balanced);
+    network.ask(client, ask.clone());
+    let mut done = 0;
+    while network.clients[client].end(ask.id).is_none() {
+        network.run_for(10);
+        // Whoever sees a bundle may deliver a changed copy of it before the true one arrives.
+        let fresh: Vec<_> = network.captured[done..].to_vec();
+        done = network.captured.len();
+        for message in fresh.iter().filter(|message| message.payload.first() == Some(&0x81)) {
+            for bit in 0..3 {
+                let mut forged = message.payload.clone();
+                for frame in forged[1..].chunks_mut(512) {
+                    frame[40 + bit] ^= 1;
+                }
+                network
+                    .client(client, Input::Message { content_topic: message.content_topic.clone(), payload: forged });
+            }
+        }
+    }
+    assert_eq!(network.clients[client].end(ask.id), Some(&End::Complete));
+    assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+}
+
+#[test]
+fn several_clients_and_three_providers_route_every_question_to_its_provider() {
+    let mut network = Network::new(18, Faults::gossip(10));
+    let ids: Vec<ProviderId> =
+        ["one", "two", "three"].into_iter().map(|name| add(&mut network, name, FAST_MODEL)).collect();
+    let clients: Vec<usize> = (0..4).map(|_| network.add_client()).collect();
+    for &client in &clients {
+        discovered(&mut network, client, 3);
+    }
+    let mut asked = Vec::new();
+    for n in 0..60u64 {
+        let (client, provider) = (clients[(n % 4) as usize], ids[(n % 3) as usize]);
+        let ask = question(100 + n, Choice::Pinned(provider), Profile::Balanced);
+        network.ask(client, ask.clone());
+        asked.push((client, provider, ask));
+        network.run_for(50);
+    }
+    for (client, provider, ask) in asked {
+        assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete]);
+        assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+        let accepted: Vec<&Event> = network.clients[client]
+            .events
+            .iter()
+            .filter(|event| matches!(event, Event::Accepted { ask: id, .. } if *id == ask.id))
+            .collect();
+        assert_eq!(accepted, [&Event::Accepted { ask: ask.id, provider }]);
+    }
+    assert!(network.providers.iter().all(|node| node.jobs == 20));
+}
+
+#[test]
+fn all_that_questions_publish_is_sealed_and_of_an_allowed_size() {
+    let mut network = Network::new(19, Faults::gossip(20));
+    add(&mut network, "one", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    network.capture = true;
+    let ask = question(200, Choice::Automatic, Profile::Balanced);
+    network.ask(client, ask.clone());
+    assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete]);
+    let (mut requests, mut bundles) = (0, 0);
+    let answer = expected(&ask);
+    for message in &network.captured {
+        match message.payload.first() {
+            Some(0x01) => requests += 1,
+            Some(0x03) => assert_eq!(message.payload.len(), 513),
+            Some(0x81) => {
+                let frames = (message.payload.len() - 1) / 512;
+                assert!(message.payload.len() % 512 == 1 && frames.is_power_of_two() && frames <= 64);
+                bundles += 1;
+            }
+            _ => assert!(!message.ephemeral, "only announcements are kept"),
+        }
+        if message.ephemeral {
+            for plain in ask.content.windows(8).chain(answer.as_bytes().windows(8)) {
+                assert!(!message.payload.windows(8).any(|window| window == plain));
+            }
+        }
+    }
+    assert!(requests >= 1 && bundles >= 3);
+}
