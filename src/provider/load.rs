@@ -2,7 +2,7 @@
 //! section 2.4, heartbeat keys 6 to 8, 12 and 13).
 
 use super::{Offer, SessionId};
-use crate::client::Status;
+use crate::announcement::heartbeat::Status;
 use crate::effect::Millis;
 use alloc::{
     collections::{BTreeMap, VecDeque},
@@ -136,7 +136,7 @@ fn median(times: &VecDeque<u32>) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Model;
+    use crate::announcement::heartbeat::Model;
 
     fn offer(id: &str, concurrency: u32, queue: u32) -> Offer {
         let model = Model {
