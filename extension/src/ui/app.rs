@@ -4,8 +4,8 @@ use gloo::timers::callback::Interval;
 use sycamore::prelude::*;
 
 use super::icon::{self, Icon};
-use super::state::{App, Overlay, Page, keep_draft};
-use super::{chat, details, history, key_change, keyboard, link, live, page, palette, providers, settings};
+use super::state::{App, Overlay, Page};
+use super::{chat, details, draft, history, key_change, keyboard, link, live, page, palette, providers, settings};
 
 /// Draws and connects.
 pub fn run() {
@@ -28,7 +28,7 @@ fn root() -> View {
     page::follow_address(app);
     keyboard::listen(app);
     live::speak(app);
-    create_effect(move || app.draft.with(|draft| keep_draft(draft)));
+    draft::follow(app);
     create_effect(move || set_theme(&app.settings.with(|settings| settings.theme.clone())));
     create_effect(move || {
         // A queued question leaves by itself as soon as somebody can read it.

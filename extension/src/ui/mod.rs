@@ -42,6 +42,7 @@ mod clipboard;
 mod code;
 mod composer;
 mod details;
+mod draft;
 mod empty;
 mod format;
 mod glyph;
@@ -61,6 +62,7 @@ mod settings;
 mod state;
 mod status;
 mod transcript;
+mod updates;
 
 /// Draws the panel into the page's `#app`, or its body, and connects to the background.
 pub fn run() {

@@ -1,19 +1,13 @@
-//! What the panel shows: signals, and how each update of the background changes them. Text that grows waits for the
-//! next frame, so that a stream writes to the page at most once a frame.
+//! What the panel shows, as signals, and what its user does with it. How the background changes them stands in
+//! [`super::updates`].
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
-use gloo::timers::callback::Timeout;
 use sycamore::prelude::*;
-use wasm_bindgen::JsCast;
-use wasm_bindgen::prelude::Closure;
 
 use super::link;
-use crate::port::{
-    Command, ConversationRow, ConversationView, MessageView, NetworkView, ProviderView, Settings, Update,
-};
+use crate::port::{Command, ConversationRow, MessageView, NetworkView, ProviderView, Settings};
 
 /// Where the panel is.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,17 +120,18 @@ fn no_settings() -> Settings {
     }
 }
 
-/// Text that waits for the next frame: (message id, piece).
-type Pending = Rc<RefCell<VecDeque<(String, String)>>>;
-
 thread_local! {
-    static PENDING: Pending = Pending::default();
     /// What was sent last, to give it back when it is refused.
     static SENT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
+/// What was sent last, when it was refused.
+pub fn take_sent() -> String {
+    SENT.take()
+}
+
 impl App {
-    /// The signals at their start; the draft is the one kept for this panel.
+    /// The signals at their start.
     pub fn create() -> Self {
         Self {
             scope: use_global_scope(),
@@ -152,7 +147,7 @@ impl App {
             beginning: create_signal(false),
             page: create_signal(Page::Chat),
             overlay: create_signal(Overlay::None),
-            draft: create_signal(kept_draft()),
+            draft: create_signal(String::new()),
             editing: create_signal(None),
             queued: create_signal(false),
             invite: create_signal(None),
@@ -280,236 +275,9 @@ impl App {
         self.draft.set(String::new());
         self.new_chat();
     }
-
-    /// Takes one update in.
-    pub fn apply(self, update: Update) {
-        match update {
-            Update::Snapshot { settings, network, providers, conversations, open } => batch(|| {
-                self.linked.set(true);
-                self.settings.set(settings);
-                self.network.set(network);
-                self.providers.set(sorted(providers));
-                self.conversations.set(conversations);
-                self.reopen(open);
-                self.loaded.set(true);
-            }),
-            Update::Network { network } => self.network.set(network),
-            Update::Provider { provider } => {
-                let mut all = self.providers.get_clone_untracked();
-                match all.iter_mut().find(|known| known.id == provider.id) {
-                    Some(known) => *known = provider,
-                    None => all.push(provider),
-                }
-                self.providers.set(sorted(all));
-            }
-            Update::Conversations { conversations } => {
-                let gone = self.open.with_untracked(|open| {
-                    open.as_ref().is_some_and(|id| !conversations.iter().any(|row| row.id == *id))
-                });
-                self.conversations.set(conversations);
-                if gone && !self.beginning.get_untracked() {
-                    self.open.set(None);
-                    self.replace_rows(Vec::new());
-                }
-            }
-            Update::Conversation { conversation } if self.expects(&conversation.id) => self.show(conversation),
-            // Another panel's.
-            Update::Conversation { .. } => {}
-            Update::Message { conversation, message } => self.put(conversation, message),
-            Update::Delta { conversation, answer, text } => {
-                if self.open.with_untracked(|open| open.as_deref() == Some(&*conversation)) {
-                    self.grow_later(answer, text);
-                }
-            }
-            Update::Settings { settings } => self.settings.set(settings),
-            Update::Invite { changes, error } => self.invite.set(Some(InviteView { changes, error })),
-            Update::Exported { json } => super::settings::save_file(&json),
-            Update::Refused { text } => {
-                self.beginning.set(false);
-                if self.draft.with_untracked(String::is_empty) {
-                    self.draft.set(SENT.take());
-                }
-                self.toast.set(Some(text));
-            }
-        }
-    }
-
-    /// The port broke: what is shown stays, as not live.
-    pub fn unlinked(self) {
-        self.linked.set(false);
-    }
-
-    /// Only what this panel shows or asked for replaces what it shows.
-    fn expects(self, id: &str) -> bool {
-        let is = |signal: Signal<Option<String>>| signal.with_untracked(|known| known.as_deref() == Some(id));
-        is(self.open) || is(self.wanted) || self.beginning.get_untracked()
-    }
-
-    /// A snapshot's conversation: the first one is shown; after a broken port this panel stays where it is.
-    fn reopen(self, last: Option<ConversationView>) {
-        let mine = self.open.get_clone_untracked();
-        let mine = mine.filter(|id| self.conversations.with_untracked(|all| all.iter().any(|row| row.id == *id)));
-        match (mine, last) {
-            (Some(mine), Some(last)) if mine == last.id => self.show(last),
-            (Some(mine), _) => {
-                self.wanted.set(Some(mine.clone()));
-                self.send(Command::Open { conversation: mine });
-            }
-            (None, Some(last)) if !self.loaded.get_untracked() => self.show(last),
-            (None, _) => {
-                self.beginning.set(false);
-                self.open.set(None);
-                self.replace_rows(Vec::new());
-            }
-        }
-    }
-
-    fn show(self, conversation: ConversationView) {
-        PENDING.with(|pending| pending.borrow_mut().clear());
-        let same = self.open.with_untracked(|open| open.as_deref() == Some(&*conversation.id));
-        self.beginning.set(false);
-        self.wanted.set(None);
-        self.open.set(Some(conversation.id));
-        if same {
-            let ids: Vec<String> = conversation.messages.iter().map(|message| message.id.clone()).collect();
-            for message in conversation.messages {
-                self.put_row(message);
-            }
-            self.retain(|row| ids.iter().any(|id| **id == *row.id));
-        } else {
-            self.replace_rows(conversation.messages.into_iter().map(row).collect());
-        }
-    }
-
-    fn put(self, conversation: String, message: MessageView) {
-        let open = self.open.get_clone_untracked();
-        if open.is_none() && self.beginning.get_untracked() {
-            self.open.set(Some(conversation));
-        } else if open.as_deref() != Some(&*conversation) {
-            return;
-        }
-        self.beginning.set(false);
-        self.flush();
-        self.put_row(message);
-    }
-
-    /// Adds or changes one message. Text only grows: a shorter one leaves what is shown.
-    fn put_row(self, mut message: MessageView) {
-        let known = self.rows.with_untracked(|rows| rows.iter().find(|row| *row.id == *message.id).cloned());
-        let Some(known) = known else {
-            let added = self.scope.run_in(|| row(message));
-            let mut rows = self.rows.get_clone_untracked();
-            rows.push(added);
-            self.rows.set(rows);
-            return;
-        };
-        let text = std::mem::take(&mut message.text);
-        if text.len() > known.text.with_untracked(String::len) || message.role == "user" {
-            known.text.set(text);
-        }
-        if known.view.with_untracked(|view| *view != message) {
-            known.view.set(message);
-        }
-    }
-
-    fn retain(self, keep: impl Fn(&Row) -> bool) {
-        let (kept, gone): (Vec<Row>, Vec<Row>) = self.rows.get_clone_untracked().into_iter().partition(|row| keep(row));
-        if !gone.is_empty() {
-            self.rows.set(kept);
-            dispose_later(gone);
-        }
-    }
-
-    fn replace_rows(self, rows: Vec<Row>) {
-        let old = self.rows.replace(rows);
-        dispose_later(old);
-    }
-
-    fn grow_later(self, answer: String, text: String) {
-        let first = PENDING.with(|pending| {
-            let mut pending = pending.borrow_mut();
-            let first = pending.is_empty();
-            match pending.back_mut() {
-                Some((id, waiting)) if *id == answer => waiting.push_str(&text),
-                _ => pending.push_back((answer, text)),
-            }
-            first
-        });
-        if !first {
-            return;
-        }
-        // A hidden page gets no frames; it still has to keep up.
-        if document().hidden() {
-            Timeout::new(100, move || self.scope.run_in(|| self.flush())).forget();
-            return;
-        }
-        let frame = Closure::once_into_js(move || self.scope.run_in(|| self.flush()));
-        let _ = window().request_animation_frame(frame.unchecked_ref());
-    }
-
-    fn flush(self) {
-        let pending = PENDING.with(|pending| std::mem::take(&mut *pending.borrow_mut()));
-        if pending.is_empty() {
-            return;
-        }
-        for (answer, piece) in pending {
-            let row = self.rows.with_untracked(|rows| rows.iter().find(|row| *row.id == *answer).cloned());
-            if let Some(row) = row {
-                row.text.update(|text| text.push_str(&piece));
-            }
-        }
-    }
 }
 
 /// The phases in which an answer still may come.
 pub fn is_running(phase: &str) -> bool {
     matches!(phase, "waiting" | "streaming" | "stalled")
-}
-
-/// Usable ones first, then by state and announced response time.
-fn sorted(mut providers: Vec<ProviderView>) -> Vec<ProviderView> {
-    let rank = |provider: &ProviderView| match provider.status.as_str() {
-        "online" => 0,
-        "busy" => 1,
-        "unknown" => 2,
-        _ => 3,
-    };
-    let speed = |provider: &ProviderView| if provider.response_ms == 0 { u32::MAX } else { provider.response_ms };
-    providers.sort_by(|a, b| {
-        (!a.usable, a.equivocated, rank(a), speed(a), &a.id).cmp(&(!b.usable, b.equivocated, rank(b), speed(b), &b.id))
-    });
-    providers
-}
-
-fn row(mut message: MessageView) -> Row {
-    let text = std::mem::take(&mut message.text);
-    Row { id: message.id.as_str().into(), view: create_signal(message), text: create_signal(text) }
-}
-
-/// Frees the signals of messages that left the page, after the page has let go of them.
-fn dispose_later(rows: Vec<Row>) {
-    if rows.is_empty() {
-        return;
-    }
-    Timeout::new(0, move || {
-        for row in rows {
-            row.view.dispose();
-            row.text.dispose();
-        }
-    })
-    .forget();
-}
-
-/// Where a draft outlives a reload of the panel.
-const DRAFT: &str = "draft";
-
-fn kept_draft() -> String {
-    window().session_storage().ok().flatten().and_then(|store| store.get_item(DRAFT).ok().flatten()).unwrap_or_default()
-}
-
-/// Keeps the draft for this panel's session.
-pub fn keep_draft(draft: &str) {
-    if let Ok(Some(store)) = window().session_storage() {
-        let _ = if draft.is_empty() { store.remove_item(DRAFT) } else { store.set_item(DRAFT, draft) };
-    }
 }
