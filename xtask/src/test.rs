@@ -18,7 +18,7 @@ pub struct Options {
     /// Write the counts as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Only these groups: format, lint, policy, rust, wasm, browser
+    /// Only these groups: format, lint, policy, rust, wasm, storage, browser
     groups: Vec<String>,
 }
 
@@ -41,8 +41,15 @@ struct Report {
 
 type Runner = fn(bool) -> Result<Count, Failure>;
 
-const GROUPS: [(&str, Runner); 6] =
-    [("format", format), ("lint", lint), ("policy", policy), ("rust", rust), ("wasm", wasm), ("browser", browser)];
+const GROUPS: [(&str, Runner); 7] = [
+    ("format", format),
+    ("lint", lint),
+    ("policy", policy),
+    ("rust", rust),
+    ("wasm", wasm),
+    ("storage", storage),
+    ("browser", browser),
+];
 
 /// Runs the groups and ends with `N passed, N failed`.
 ///
@@ -142,6 +149,29 @@ fn wasm(_: bool) -> Result<Count, Failure> {
         .generate(&folder)
         .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
     counted(npm::node("tests/wasm.mjs").arg(folder.join("vectors.js")), "the vectors on wasm32", tap_line)
+}
+
+/// The extension's sealed database in Chromium, by the contract of the core.
+fn storage(_: bool) -> Result<Count, Failure> {
+    setup::wasm_target()?;
+    let chromium = setup::chromium()?;
+    let mut build = cargo();
+    build.args(["build", "--package", "privacyai-extension", "--features", "conformance"]);
+    build.args(["--target", "wasm32-unknown-unknown"]);
+    crate::process::run(&mut build, "building the extension", "The compiler's message above says where.")?;
+    let target = target_folder()?;
+    let folder = target.join("storage-wasm");
+    let mut bindgen = Bindgen::new();
+    bindgen
+        .input_path(target.join("wasm32-unknown-unknown/debug/privacyai_extension.wasm"))
+        .web(true)
+        .map_err(|error| format!("wasm-bindgen: {error:#}"))?
+        .out_name("app")
+        .typescript(false)
+        .generate(&folder)
+        .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
+    let mut node = npm::node("tests/browser/storage.mjs");
+    counted(node.arg(folder).env("CHROMIUM", chromium), "the storage in Chromium", tap_line)
 }
 
 /// The packed extension in Chromium.
