@@ -17,6 +17,8 @@ use rand_core::CryptoRng;
 
 /// Questions under way at once: more than a person has, few enough to hold all their frames.
 const QUESTIONS: usize = 256;
+/// Exchanges at once, those being cancelled included; the oldest of these goes first.
+const EXCHANGES: usize = 1_024;
 /// Providers asked at the same time for one question.
 const RIVALS: usize = 3;
 /// An accept is awaited at least and at most so long before the request is sent again.
@@ -193,6 +195,12 @@ impl Client {
         out.push(Effect::Publish { ask: id, provider, message: request(&exchange, now, rng), attempt: 0 });
         out.push(Effect::Event(Event::Sent { ask: id, provider, model }));
         self.exchanges.insert(exchange_id, exchange);
+        let left = self.exchanges.iter().find(|(_, exchange)| exchange.leaving.is_some()).map(|(id, _)| *id);
+        if self.exchanges.len() > EXCHANGES
+            && let Some(oldest) = left
+        {
+            self.wipe(oldest, Millis(0), out);
+        }
     }
 
     /// The exchanges of a question that were not given up.

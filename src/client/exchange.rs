@@ -44,6 +44,7 @@ pub(super) struct Exchange {
     /// The request's bytes, for sending them again; empty once it is accepted.
     pub(super) payload: Vec<u8>,
     pub(super) sent: Millis,
+    /// Sends of the request; 0 once the first text was measured.
     pub(super) sends: u8,
     pub(super) resend_at: Option<Millis>,
     pub(super) phase: Phase,
@@ -177,7 +178,7 @@ impl Exchange {
             bhash: *stream.session.bhash(),
             payload: Vec::new(),
             sent: now,
-            sends: 1,
+            sends: 0,
             resend_at: None,
             phase: Phase::Streaming(stream),
             leaving: None,

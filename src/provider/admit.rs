@@ -37,6 +37,11 @@ pub(super) struct Admission {
 }
 
 impl Admission {
+    /// A prekey was erased, so what it decapsulated goes too when it is due.
+    pub(super) fn forget_contexts(&mut self, now: Millis) {
+        self.contexts.forget(now);
+    }
+
     /// The session of this request is over.
     pub(super) fn done(&mut self, rid: &Rid) {
         self.sessions.remove(rid);

@@ -249,7 +249,10 @@ impl Provider {
 
     /// Announces what is due, and every change of status at once.
     pub(super) fn announce(&mut self, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
-        self.announcer.prekeys.erase(now.0 / 1_000);
+        if self.announcer.prekeys.next_erase_s().is_some_and(|at| at <= now.0 / 1_000) {
+            self.announcer.prekeys.erase(now.0 / 1_000);
+            self.admission.forget_contexts(now);
+        }
         if now >= self.announcer.renew_at {
             self.announcer.renew(&self.config.peer_ids, now, rng, out);
         } else if now >= self.announcer.publish_at {
