@@ -48,7 +48,12 @@ fn question(id: u64, choice: Choice, profile: Profile) -> Ask {
 }
 
 fn expected(ask: &Ask) -> String {
-    pieces(&ask.content).concat()
+    pieces(&ask.content).into_iter().filter(|piece| !piece.starts_with('{')).collect()
+}
+
+fn json_events(network: &Network, client: usize, ask: AskId) -> usize {
+    let events = &network.clients[client].events;
+    events.iter().filter(|event| matches!(event, Event::Json { ask: of, .. } if *of == ask)).count()
 }
 
 fn discovered(network: &mut Network, client: usize, providers: usize) {
@@ -81,6 +86,8 @@ fn conversations_are_exact_without_faults_in_every_profile() {
         network.ask(client, ask.clone());
         assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete], "{profile:?}");
         assert_eq!(network.clients[client].text(ask.id), expected(&ask), "{profile:?}");
+        let json = pieces(&ask.content).iter().filter(|piece| piece.starts_with('{')).count();
+        assert_eq!(json_events(&network, client, ask.id), json, "{profile:?}");
         let events = &network.clients[client].events;
         assert!(events.contains(&Event::Accepted { ask: ask.id, provider: id }));
         let usage = Event::Usage { ask: ask.id, prompt: 7, completion: 11, finish: "stop".into(), source: 1 };
@@ -467,4 +474,118 @@ fn all_that_questions_publish_is_sealed_and_of_an_allowed_size() {
         }
     }
     assert!(requests >= 1 && bundles >= 3);
+}
+
+#[test]
+fn a_failed_model_ends_in_an_error_behind_its_true_text() {
+    let mut network = Network::new(20, Faults::gossip(20));
+    add(&mut network, "one", FAST_MODEL);
+    network.providers[0].fails = Some(10);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    let ask = question(210, Choice::Automatic, Profile::Fast);
+    network.ask(client, ask.clone());
+    assert_eq!(ends(&mut network, client, &[ask.id]), [End::Error { code: 10, retry_after: 3 }]);
+    assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+}
+
+#[test]
+fn questions_work_over_two_hours_of_new_prekeys_and_restarts() {
+    let mut network = Network::new(21, Faults::gossip(20));
+    add(&mut network, "one", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    for n in 0..24 {
+        network.run_for(300_000);
+        if n % 5 == 4 {
+            // The client still believes the old bundle when it asks.
+            network.start_provider(0, machine("one", vec![offer("m", 100, 100)]));
+        }
+        let ask = question(300 + n, Choice::Automatic, Profile::Balanced);
+        network.ask(client, ask.clone());
+        assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete], "after {} minutes", 5 * (n + 1));
+        assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+    }
+    let renewed = network.providers[0].notes.iter().filter(|note| **note == Note::Renewed).count();
+    assert_eq!(renewed, 1, "the certificate outlives restarts");
+}
+
+#[test]
+fn a_known_handle_under_another_key_is_asked_only_when_trusted() {
+    let mut network = Network::new(22, Faults::NONE);
+    let first = add(&mut network, "one", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    network.stop_provider(0);
+    let root = RootKey::generate(&mut ChaCha8Rng::seed_from_u64(99));
+    let config =
+        Config { handle: "one".into(), name: "Again".into(), offers: vec![offer("m", 9, 9)], peer_ids: Vec::new() };
+    let other = Provider::new(config, root);
+    let id = other.id();
+    network.add_provider(other, FAST_MODEL);
+    network.run_for(120_000);
+    assert_eq!(network.clients[client].seen[&id].key_changed_from, Some(first));
+    let automatic = question(220, Choice::Automatic, Profile::Balanced);
+    let pinned = question(221, Choice::Pinned(id), Profile::Balanced);
+    for ask in [&automatic, &pinned] {
+        network.ask(client, ask.clone());
+    }
+    assert_eq!(ends(&mut network, client, &[automatic.id, pinned.id]), [End::NoProvider, End::KeyChanged(id)]);
+    network.client(client, Input::Trust(id));
+    let trusted = question(222, Choice::Pinned(id), Profile::Balanced);
+    network.ask(client, trusted.clone());
+    assert_eq!(ends(&mut network, client, &[trusted.id]), [End::Complete]);
+}
+
+#[test]
+fn high_sends_one_frame_every_250_ms_from_accept_to_a_coarse_tail() {
+    let mut network = Network::new(23, Faults::NONE);
+    add(&mut network, "one", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    network.capture = true;
+    let ask = question(230, Choice::Automatic, Profile::High);
+    network.ask(client, ask.clone());
+    assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete]);
+    network.run_for(30_000);
+    let bundles = network.captured.iter().filter(|message| message.payload.first() == Some(&0x81));
+    let (on_beat, off_beat): (Vec<_>, Vec<_>) = bundles.partition(|message| message.at.0 % 250 == 0);
+    assert!(off_beat.len() <= 2, "only the two accepts leave off the beat");
+    let accept_on_beat = 2 - off_beat.len();
+    let times: Vec<u64> = on_beat.iter().map(|message| message.at.0).collect();
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 250), "{times:?}");
+    // The accept counts as frame 0.
+    let frames = times.len() + 1;
+    let coarse = frames.is_power_of_two() || (frames % 3 == 0 && (frames / 3).is_power_of_two());
+    assert!(coarse && frames >= 8 && accept_on_beat <= 2, "{frames} frames");
+    let controls = network.captured.iter().filter(|message| message.payload.first() == Some(&0x03)).count();
+    assert_eq!(controls, 0, "no DONE shows the true end");
+}
+
+#[test]
+fn a_flood_of_garbage_gets_no_word_back() {
+    let mut network = Network::new(24, Faults::NONE);
+    let id = add(&mut network, "one", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    network.capture = true;
+    let ask = question(240, Choice::Automatic, Profile::Balanced);
+    network.ask(client, ask.clone());
+    let request = network.captured.iter().find(|message| message.payload.first() == Some(&1)).unwrap().clone();
+    // The true request is mangled in every part, and the copies come first.
+    for byte in (0..request.payload.len()).step_by(97).chain([0, 1, 2, 10, request.payload.len() - 1]) {
+        let mut mangled = request.payload.clone();
+        mangled[byte] ^= 1;
+        network
+            .provider(0, provider::Input::Message { content_topic: request.content_topic.clone(), payload: mangled });
+    }
+    for garbage in [vec![], vec![1], vec![3; 513], vec![0x81; 513], request.payload[..3_000].to_vec()] {
+        network
+            .provider(0, provider::Input::Message { content_topic: request.content_topic.clone(), payload: garbage });
+    }
+    assert!(network.captured.iter().all(|message| message.payload.first() != Some(&0x81)), "not a frame");
+    assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete]);
+    assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+    assert_eq!(network.providers[0].jobs, 1);
+    assert!(network.clients[client].seen.contains_key(&id));
 }

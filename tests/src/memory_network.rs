@@ -123,6 +123,8 @@ pub struct ProviderNode {
     pub rows: Rows,
     /// It said that it is drained.
     pub drained: bool,
+    /// Its model breaks off with this code instead of ending.
+    pub fails: Option<u16>,
     running: BTreeMap<SessionId, VecDeque<String>>,
     topics: BTreeSet<String>,
     wake: Option<Millis>,
@@ -236,6 +238,7 @@ impl Network {
             notes: Vec::new(),
             rows: Rows::default(),
             drained: false,
+            fails: None,
             running: BTreeMap::new(),
             topics: BTreeSet::new(),
             wake: None,
@@ -365,11 +368,19 @@ impl Network {
                 let Some(pieces) = node.running.get_mut(&session) else { return };
                 match pieces.pop_front() {
                     Some(piece) => {
-                        self.provider(index, provider::Input::Text(session, piece));
+                        let input = if piece.starts_with('{') {
+                            provider::Input::Json(session, piece.into_bytes())
+                        } else {
+                            provider::Input::Text(session, piece)
+                        };
+                        self.provider(index, input);
                         self.schedule(pace.token_ms, Arrival::Model(index, life, session));
                     }
                     None => {
                         node.running.remove(&session);
+                        if let Some(code) = node.fails {
+                            return self.provider(index, provider::Input::Failed(session, code, 3));
+                        }
                         let usage = provider::Input::Usage { session, prompt: 7, completion: 11, source: 1 };
                         self.provider(index, usage);
                         self.provider(index, provider::Input::Finished(session, "stop".into()));
@@ -500,7 +511,7 @@ pub fn answer(job: &Job) -> Vec<String> {
     pieces(&job.content)
 }
 
-/// The pieces of the answer to this content.
+/// The pieces of the answer to this content; those that begin with a brace are JSON events.
 pub fn pieces(content: &[u8]) -> Vec<String> {
     let seed = content
         .iter()
@@ -510,7 +521,7 @@ pub fn pieces(content: &[u8]) -> Vec<String> {
     (0..count).map(|_| WORDS[rng.next_u32() as usize % WORDS.len()].to_owned()).collect()
 }
 
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 13] = [
     " the",
     " answer",
     " ist",
@@ -522,5 +533,6 @@ const WORDS: [&str; 12] = [
     " a rather long piece of text that came at once",
     "",
     " né",
+    "{\"delta\":1}",
     "日本語",
 ];
