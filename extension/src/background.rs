@@ -94,6 +94,8 @@ struct Background {
     way: Way,
     transport: Transport,
     panels: Panels,
+    /// Peer ids of the usable nodes that the panels know of.
+    connected: Vec<String>,
     running: BTreeMap<u64, Running>,
     providers: BTreeMap<ProviderId, Seen>,
     measured_first_ms: BTreeMap<ProviderId, u32>,
@@ -126,6 +128,7 @@ impl Background {
             way,
             transport: Transport::new(waku, happened),
             panels: Panels::default(),
+            connected: Vec::new(),
             running: BTreeMap::new(),
             providers: BTreeMap::new(),
             measured_first_ms: BTreeMap::new(),
@@ -234,7 +237,11 @@ impl Background {
             self.give_up_held();
         }
         self.tell_network();
-        self.tell_routes();
+        let connected = self.transport.connected_peers();
+        if connected != self.connected {
+            self.connected = connected;
+            self.tell_routes();
+        }
     }
 
     fn owner(&self, provider: Option<ProviderId>) -> Owner {

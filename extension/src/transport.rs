@@ -225,28 +225,24 @@ async fn keep_connected(transport: Transport, run: u64, index: usize) {
                 transport.serve_node(run, index);
                 // An error means that the light node is gone as well.
                 let _ = lost.await;
+                transport.set_state(run, index, NodeState::NoAnswer(after(pause)), None);
                 transport.release_node(run, index);
-                transport.wait(run, index, pause, light).await;
+                spawn_local(async move { light.stop().await });
             }
-            Err(_) => {
-                let next = platform::monotonic_ms() + f64::from(pause);
-                transport.set_state(run, index, NodeState::NoAnswer(next), None);
-                transport.pause(pause).await;
-            }
+            Err(_) => transport.set_state(run, index, NodeState::NoAnswer(after(pause)), None),
         }
+        transport.pause(pause).await;
         pause = (pause * 2).min(PAUSES_MS.1);
         transport.set_state(run, index, NodeState::Connecting, None);
     }
 }
 
-impl Transport {
-    async fn wait(&self, run: u64, index: usize, pause: u32, light: LightNode) {
-        let next = platform::monotonic_ms() + f64::from(pause);
-        self.set_state(run, index, NodeState::NoAnswer(next), None);
-        spawn_local(async move { light.stop().await });
-        self.pause(pause).await;
-    }
+/// The monotonic time in `ms`.
+fn after(ms: u32) -> f64 {
+    platform::monotonic_ms() + f64::from(ms)
+}
 
+impl Transport {
     async fn pause(&self, ms: u32) {
         let (sender, receiver) = oneshot::channel();
         self.0.borrow_mut().try_now.push(sender);

@@ -123,9 +123,6 @@ impl Transport {
             if inner.run != run {
                 return;
             }
-            if let Some(node) = inner.nodes.get_mut(index) {
-                node.light = None;
-            }
             for subscription in inner.subscriptions.values_mut() {
                 subscription.bound.retain(|(at, ..)| *at != index);
             }
