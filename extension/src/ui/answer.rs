@@ -33,7 +33,7 @@ pub fn answer(app: App, row: Row) -> View {
         ) {
             (head)
             (move || if phase.with(|phase| phase == "waiting") { waiting(view) } else { View::new() })
-            div(class="prose mt-2", data-testid="answer-text", aria-hidden=running.get().then_some("true"), hidden=whole.get() || blank.get()) {
+            div(class="prose mt-2", data-testid="answer-text", hidden=whole.get() || blank.get()) {
                 (body)
             }
             (move || if running.get() { progress(view, text, whole) } else { View::new() })
@@ -55,7 +55,7 @@ fn head(app: App, view: Signal<MessageView>) -> View {
     view! {
         div(class="flex min-h-6 items-center gap-2") {
             (bits.get().map_or_else(|| view! { span(class="skeleton size-6 flex-none") {} }, |bits| glyph::glyph(bits, 15)))
-            span(class="truncate text-ctl font-semibold") {
+            h2(class="truncate text-ctl font-semibold") {
                 (who.with(|(_, name, _)| name.clone()).unwrap_or_else(|| "Choosing a provider".into()))
             }
             span(class="min-w-0 flex-1 truncate text-sec text-ink3") { (who.with(|(.., model)| model.clone()).unwrap_or_default()) }
@@ -90,7 +90,9 @@ fn body(text: Signal<String>, running: ReadSignal<bool>) -> View {
                 view! { div(class="block") { (inner) } }
             }
         )
-        div(class=if running.get() { "block caret" } else { "block" }) { (markdown::markdown(&last.get_clone())) }
+        div(class=if running.get() { "block caret" } else { "block" }, aria-hidden=running.get().then_some("true")) {
+            (if running.get() { markdown::growing(&last.get_clone()) } else { markdown::markdown(&last.get_clone()) })
+        }
     }
 }
 

@@ -10,18 +10,38 @@ use super::{code, icon};
 /// Nesting followed so far; what lies deeper is shown flat. Deep nesting would exhaust the stack.
 const MAX_DEPTH: usize = 24;
 
-/// Draws one block's source.
+/// Where in a block something is drawn.
+#[derive(Clone, Copy)]
+struct Place {
+    depth: usize,
+    /// The tabindex of what can be focused.
+    tab: &'static str,
+}
+
+impl Place {
+    fn deeper(self) -> Self {
+        Self { depth: self.depth.saturating_add(1), ..self }
+    }
+}
+
+/// Draws a block's source.
 pub fn markdown(source: &str) -> View {
-    children(&mut Parser::new_ext(source, options()), 0)
+    children(&mut Parser::new_ext(source, options()), Place { depth: 0, tab: "0" })
+}
+
+/// Draws a block that still grows: it is hidden from screen readers and drawn again each frame, so nothing in it takes
+/// the focus.
+pub fn growing(source: &str) -> View {
+    children(&mut Parser::new_ext(source, options()), Place { depth: 0, tab: "-1" })
 }
 
 /// Draws everything up to the end of the tag that encloses it.
-fn children(events: &mut Parser<'_>, depth: usize) -> View {
+fn children(events: &mut Parser<'_>, place: Place) -> View {
     let mut nodes: Vec<View> = Vec::new();
     while let Some(event) = events.next() {
         nodes.push(match event {
-            Event::Start(tag) if depth < MAX_DEPTH => element(tag, events, depth + 1),
-            Event::Start(_) => children(events, depth),
+            Event::Start(tag) if place.depth < MAX_DEPTH => element(tag, events, place.deeper()),
+            Event::Start(_) => children(events, place),
             Event::End(_) => break,
             Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => View::from(text.into_string()),
             Event::Code(text) => {
@@ -40,20 +60,20 @@ fn children(events: &mut Parser<'_>, depth: usize) -> View {
     View::from(nodes)
 }
 
-fn element(tag: Tag<'_>, events: &mut Parser<'_>, depth: usize) -> View {
+fn element(tag: Tag<'_>, events: &mut Parser<'_>, place: Place) -> View {
     match tag {
         Tag::Paragraph | Tag::HtmlBlock => {
-            let inner = children(events, depth);
+            let inner = children(events, place);
             view! { p { (inner) } }
         }
         Tag::Heading { level, .. } => {
-            let inner = children(events, depth);
-            // Headings of an answer stand below the page's own two.
-            let level = (level as usize).saturating_add(2).min(6).to_string();
+            let inner = children(events, place);
+            // Headings of an answer stand below the page's title and the answer's own.
+            let level = (level as usize).max(3).to_string();
             view! { p(role="heading", aria-level=level, class="font-semibold") { (inner) } }
         }
         Tag::BlockQuote(_) => {
-            let inner = children(events, depth);
+            let inner = children(events, place);
             view! { blockquote { (inner) } }
         }
         Tag::CodeBlock(kind) => {
@@ -61,42 +81,42 @@ fn element(tag: Tag<'_>, events: &mut Parser<'_>, depth: usize) -> View {
                 CodeBlockKind::Fenced(info) => info.split_whitespace().next().unwrap_or_default().to_owned(),
                 CodeBlockKind::Indented => String::new(),
             };
-            code_block(language, text_of(events))
+            code_block(language, text_of(events), place.tab)
         }
         Tag::List(None) => {
-            let inner = children(events, depth);
+            let inner = children(events, place);
             view! { ul { (inner) } }
         }
         Tag::List(Some(first)) => {
-            let inner = children(events, depth);
+            let inner = children(events, place);
             let first = first.to_string();
             view! { ol(start=first) { (inner) } }
         }
         Tag::Item => {
-            let inner = children(events, depth);
+            let inner = children(events, place);
             view! { li { (inner) } }
         }
-        Tag::Table(columns) => table(&columns, events, depth),
+        Tag::Table(columns) => table(&columns, events, place),
         Tag::Emphasis => {
-            let inner = children(events, depth);
+            let inner = children(events, place);
             view! { em { (inner) } }
         }
         Tag::Strong => {
-            let inner = children(events, depth);
+            let inner = children(events, place);
             view! { strong { (inner) } }
         }
         Tag::Strikethrough => {
-            let inner = children(events, depth);
+            let inner = children(events, place);
             view! { s { (inner) } }
         }
-        Tag::Link { dest_url, .. } => link(dest_url.into_string(), children(events, depth)),
+        Tag::Link { dest_url, .. } => link(dest_url.into_string(), children(events, place)),
         Tag::Image { dest_url, .. } => {
             let inner = text_of(events);
             let name =
                 if inner.is_empty() { "Image, not loaded".into() } else { format!("Image, not loaded: {inner}") };
             link(dest_url.into_string(), View::from(name))
         }
-        _ => children(events, depth),
+        _ => children(events, place),
     }
 }
 
@@ -111,7 +131,7 @@ fn link(target: String, inner: View) -> View {
     }
 }
 
-fn code_block(language: String, text: String) -> View {
+fn code_block(language: String, text: String, tab: &'static str) -> View {
     let name = if language.is_empty() { "text".to_owned() } else { language.clone() };
     let copied = create_signal(false);
     let source = text.clone();
@@ -123,39 +143,39 @@ fn code_block(language: String, text: String) -> View {
                 span(class="font-mono text-meta text-ink3") { (name) }
                 button(
                     r#type="button", class="inline-flex items-center gap-1.5 rounded-ctl px-1.5 min-h-6 text-sec text-ink2 hover:bg-bg3",
-                    data-testid="code-copy",
+                    data-testid="code-copy", tabindex=tab,
                     on:click=move |_| super::clipboard::copy(&source, copied)
                 ) {
                     (picture)
                     (if copied.get() { "Copied" } else { "Copy" })
                 }
             }
-            pre(tabindex="0") { code { (body) } }
+            pre(tabindex=tab) { code { (body) } }
         }
     }
 }
 
-fn table(columns: &[Alignment], events: &mut Parser<'_>, depth: usize) -> View {
+fn table(columns: &[Alignment], events: &mut Parser<'_>, place: Place) -> View {
     let mut head = View::new();
     let mut rows: Vec<View> = Vec::new();
     while let Some(event) = events.next() {
         match event {
-            Event::Start(Tag::TableHead) => head = cells(columns, events, depth, true),
+            Event::Start(Tag::TableHead) => head = cells(columns, events, place, true),
             Event::Start(Tag::TableRow) => {
-                let row = cells(columns, events, depth, false);
+                let row = cells(columns, events, place, false);
                 rows.push(view! { tr { (row) } });
             }
             Event::End(TagEnd::Table) => break,
             _ => {}
         }
     }
-    let rows = View::from(rows);
+    let (rows, tab) = (View::from(rows), place.tab);
     view! {
-        div(class="table", tabindex="0") { table { thead { tr { (head) } } tbody { (rows) } } }
+        div(class="table", tabindex=tab) { table { thead { tr { (head) } } tbody { (rows) } } }
     }
 }
 
-fn cells(columns: &[Alignment], events: &mut Parser<'_>, depth: usize, head: bool) -> View {
+fn cells(columns: &[Alignment], events: &mut Parser<'_>, place: Place, head: bool) -> View {
     let mut cells: Vec<View> = Vec::new();
     while let Some(event) = events.next() {
         match event {
@@ -165,7 +185,7 @@ fn cells(columns: &[Alignment], events: &mut Parser<'_>, depth: usize, head: boo
                     Some(Alignment::Center) => "text-center!",
                     _ => "",
                 };
-                let inner = children(events, depth);
+                let inner = children(events, place);
                 cells.push(if head {
                     view! { th(scope="col", class=class) { (inner) } }
                 } else {

@@ -266,22 +266,25 @@ fn pick(app: App, provider: &ProviderView, chosen: ReadSignal<bool>, next: ReadS
     if provider.equivocated || provider.key_changed_from.is_some() {
         return View::new();
     }
-    let (id, label) = (provider.id.clone(), format!("Use {}", provider.name));
+    let (id, name) = (provider.id.clone(), format!(" {}", provider.name));
     view! {
         (if chosen.get() {
             let check = icon::icon(icon::CHECK, 15);
             view! { span(class="inline-flex min-h-7 items-center gap-1 text-sec text-accent") { (check) "Chosen" } }
         } else {
-            let (id, label) = (id.clone(), label.clone());
+            let (id, name) = (id.clone(), name.clone());
             view! {
                 button(
-                    r#type="button", class="btn min-h-7! text-sec", aria-label=label, data-testid="provider-pick", data-item="",
+                    r#type="button", class="btn min-h-7! text-sec", data-testid="provider-pick", data-item="",
                     on:click=move |_| {
                         app.choose(Some(id.clone()), None);
                         app.go(Page::Chat);
                         super::keyboard::focus_composer();
                     }
-                ) { (if next.get() { "Keep" } else { "Use" }) }
+                ) {
+                    (if next.get() { "Keep" } else { "Use" })
+                    span(class="sr-only") { (name) }
+                }
             }
         })
     }
