@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 const ANSWER: Duration = Duration::from_secs(120);
 /// How long a backend may go on after a cancel.
 const IDLE: Duration = Duration::from_secs(3);
+/// Ollama's own context where it is not told otherwise, in tokens.
+const OLLAMA_CONTEXT: u32 = 4_096;
 /// Free disk space below which the message store and the database may fail soon.
 const FREE_BYTES: u64 = 512 * 1024 * 1024;
 /// No clock of a machine that runs this program is before 2026.
@@ -259,6 +261,18 @@ async fn check_backend(report: &mut Report, config: &Config, index: usize, backe
         return;
     }
     report.add(name("reachable"), Grade::Ok, "it answers", "");
+    if let BackendKind::OpenAi { url, .. } = &backend.kind {
+        let context = config.models.iter().filter(|model| model.backends.contains(&index));
+        let longest = context.map(|model| model.context_length).max().unwrap_or(0);
+        if longest > OLLAMA_CONTEXT && is_ollama(url).await {
+            report.add(
+                name("context"),
+                Grade::Note,
+                format!("this is Ollama, which silently cuts prompts at its own default and not at {longest} tokens"),
+                &format!("start it with OLLAMA_CONTEXT_LENGTH={longest}"),
+            );
+        }
+    }
     let known = started.models().await.unwrap_or_default();
     for model in config.models.iter().filter(|model| model.backends.contains(&index)) {
         let name = |what: &str| format!("backend {} model {} {what}", backend.name, model.id);
@@ -274,6 +288,14 @@ async fn check_backend(report: &mut Report, config: &Config, index: usize, backe
         check_answer(report, &started, &model.upstream_id, &name).await;
         check_cancel(report, &started, &model.upstream_id, &name).await;
     }
+}
+
+/// Ollama answers here, and other servers do not.
+async fn is_ollama(url: &str) -> bool {
+    let Ok(version) = reqwest::Url::parse(url).and_then(|url| url.join("/api/version")) else { return false };
+    let Ok(client) = reqwest::Client::builder().timeout(IDLE).build() else { return false };
+    let Ok(answer) = client.get(version).send().await else { return false };
+    answer.json::<serde_json::Value>().await.is_ok_and(|json| json.get("version").is_some())
 }
 
 fn trial(upstream_id: &str, question: &str, max_tokens: u32) -> Option<ChatRequest> {

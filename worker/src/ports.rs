@@ -91,3 +91,36 @@ impl std::error::Error for StartError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn config() -> NodeConfig {
+        NodeConfig::new(1747, 8)
+    }
+
+    #[tokio::test]
+    async fn a_taken_default_port_moves_and_a_taken_configured_one_is_named() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+
+        let started = start_node(config(), Port::From(port), Port::Free).await.unwrap();
+        let [moved] = &started.moved[..] else { panic!("{:?}", started.moved) };
+        assert!(moved.contains(&format!("port {port} is taken, so tcp_port moved to ")), "{moved}");
+        assert!(!started.node.addresses().iter().any(|address| address.contains(&format!("/tcp/{port}/"))));
+        started.node.shutdown().await;
+
+        let started = start_node(config(), Port::Free, Port::From(port)).await.unwrap();
+        assert!(started.moved[0].contains("ws_port moved"), "{:?}", started.moved);
+        started.node.shutdown().await;
+
+        for (tcp, ws, field) in
+            [(Port::Exactly(port), Port::Free, "tcp_port"), (Port::Free, Port::Exactly(port), "ws_port")]
+        {
+            let error = start_node(config(), tcp, ws).await.err().unwrap().to_string();
+            assert!(error.contains(&format!("port {port} is in use")) && error.contains(field), "{error}");
+        }
+    }
+}

@@ -73,6 +73,7 @@ pub struct Ready {
 /// # Errors
 /// What keeps the worker from serving, with what to do about it.
 pub fn run(setting: &Setting) -> Result<End, Box<dyn Error>> {
+    let network = network::load(&setting.config)?;
     let folder = StateFolder::open(&setting.base, &setting.config.provider_id)?;
     let root = root_key(&folder)?;
     // Inference has threads of its own, so that a busy model never delays a frame.
@@ -83,7 +84,7 @@ pub fn run(setting: &Setting) -> Result<End, Box<dyn Error>> {
         .build()?;
     let fleet = inference.block_on(async { Fleet::start(&setting.config) })?;
     let edge = edge_runtime()?;
-    let end = edge.block_on(run_edge(setting, &folder, root, fleet, inference.handle().clone()));
+    let end = edge.block_on(run_edge(setting, &folder, &network, root, fleet, inference.handle().clone()));
     edge.shutdown_timeout(CLOSING);
     // Backends may hang; the operator does not wait for them.
     inference.shutdown_background();
@@ -95,11 +96,11 @@ pub fn run(setting: &Setting) -> Result<End, Box<dyn Error>> {
 /// # Errors
 /// What keeps it from serving, with what to do about it.
 pub fn node(setting: &Setting) -> Result<End, Box<dyn Error>> {
+    let network = network::load(&setting.config)?;
     let folder = StateFolder::open(&setting.base, &setting.config.provider_id)?;
     let edge = edge_runtime()?;
     let end = edge.block_on(async {
         let mut stop = stop_signals()?;
-        let network = network::load(&setting.config)?;
         let place = Place::open(setting, &folder, &network, None).await?;
         place.tell_ready(setting)?;
         let _ = stop.changed().await;
@@ -132,15 +133,15 @@ const NODE_KEY: &str = "node.key";
 async fn run_edge(
     setting: &Setting,
     folder: &StateFolder,
+    network: &Network,
     root: RootKey,
     fleet: Fleet,
     inference: runtime::Handle,
 ) -> Result<End, Box<dyn Error>> {
     let stop = stop_signals()?;
-    let network = network::load(&setting.config)?;
     let storage = SqliteStorage::open(&folder.path().join(state::DATABASE)).await?;
     let provider_id = root.provider_id();
-    let place = Place::open(setting, folder, &network, Some(provider_id.to_string())).await?;
+    let place = Place::open(setting, folder, network, Some(provider_id.to_string())).await?;
     let machine = Provider::new(
         ProviderConfig {
             handle: setting.config.provider_id.clone(),

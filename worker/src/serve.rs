@@ -31,6 +31,8 @@ const DRAIN: Duration = Duration::from_secs(60);
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// The longest sleep: after it the wall clock is looked at again, because someone may have set it.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
+/// Between two looks at how fast the models answer; clients read it in the announcement.
+const RATES: Duration = Duration::from_secs(60);
 /// Tries to write a batch; a full disk may be emptied meanwhile.
 const WRITE_TRIES: u32 = 3;
 /// Between two of them.
@@ -102,6 +104,8 @@ pub async fn serve<S: Storage>(mut machine: Provider, edge: Edge<S>) -> Result<E
     hands.step(&mut machine, Input::Start(rows)).await;
     let _ = ready.send(());
 
+    let mut rates = tokio::time::interval(RATES);
+    let mut said = hands.offered(&offers, &available.borrow().clone());
     let mut deadline = None;
     let mut signals = 0;
     let end = loop {
@@ -130,13 +134,22 @@ pub async fn serve<S: Storage>(mut machine: Provider, edge: Edge<S>) -> Result<E
             Ok(()) = available.changed() => {
                 let up = available.borrow_and_update().clone();
                 tracing::info!(models = ?up, "the models that answer changed");
-                Input::Offers(offered(&offers, &up))
+                said = hands.offered(&offers, &up);
+                Input::Offers(said.clone())
+            }
+            _ = rates.tick() => {
+                let new = hands.offered(&offers, &available.borrow().clone());
+                if new == said {
+                    continue;
+                }
+                said = new;
+                Input::Offers(said.clone())
             }
             Ok(()) = joined.changed() => Input::Joined,
             Some(new) = reloaded.recv() => {
                 offers = new;
-                let up = available.borrow().clone();
-                Input::Offers(offered(&offers, &up))
+                said = hands.offered(&offers, &available.borrow().clone());
+                Input::Offers(said.clone())
             }
         };
         hands.step(&mut machine, input).await;
@@ -147,11 +160,6 @@ pub async fn serve<S: Storage>(mut machine: Provider, edge: Edge<S>) -> Result<E
     scheduler.cancel_all();
     hands.publisher.finish(LAST_WORDS).await;
     Ok(end)
-}
-
-/// The offers whose model has a backend that is up.
-fn offered(offers: &[Offer], up: &[String]) -> Vec<Offer> {
-    offers.iter().filter(|offer| up.contains(&offer.model.id)).cloned().collect()
 }
 
 async fn sleep_until(deadline: Option<tokio::time::Instant>) {
@@ -208,6 +216,15 @@ impl<S: Storage> Hands<S> {
         }
     }
 
+    /// The offers whose model has a backend that is up, with the speed that was measured.
+    fn offered(&self, offers: &[Offer], up: &[String]) -> Vec<Offer> {
+        let mut offers: Vec<Offer> = offers.iter().filter(|offer| up.contains(&offer.model.id)).cloned().collect();
+        for offer in &mut offers {
+            offer.model.tokens_per_s = two_digits(self.scheduler.tokens_per_second(&offer.model.id));
+        }
+        offers
+    }
+
     async fn persist(&self, batch: Batch) -> bool {
         for attempt in 1..=WRITE_TRIES {
             match self.storage.write(batch.clone()).await {
@@ -250,6 +267,12 @@ impl<S: Storage> Hands<S> {
     }
 }
 
+/// A number to two digits: a rate that wavers is no news.
+fn two_digits(number: u32) -> u32 {
+    let scale = 10_u32.pow(number.checked_ilog10().unwrap_or(0).saturating_sub(1));
+    number / scale * scale
+}
+
 fn tell(note: &Note) {
     match note {
         Note::Accepted => tracing::info!("a question was accepted"),
@@ -258,5 +281,16 @@ fn tell(note: &Note) {
         Note::Ended { code, first_ms, total_ms } => tracing::info!(code, first_ms, total_ms, "an answer ended early"),
         Note::Renewed => tracing::info!("the certificate was renewed"),
         Note::Dropped | Note::Replayed | Note::Announced => tracing::debug!(?note, "noted"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_told_to_two_digits() {
+        let told: Vec<u32> = [0, 7, 19, 99, 101, 1_234, u32::MAX].map(two_digits).into();
+        assert_eq!(told, [0, 7, 19, 99, 100, 1_200, 4_200_000_000]);
     }
 }

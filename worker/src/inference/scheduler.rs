@@ -361,7 +361,8 @@ async fn probe(
     up: watch::Sender<Vec<bool>>,
     available: Arc<watch::Sender<Vec<String>>>,
 ) {
-    let mut failed = vec![0_u8; routes.len()];
+    // One that is down from the start is found out by the first look.
+    let mut failed = vec![PROBES_UNTIL_DOWN - 1; routes.len()];
     loop {
         for (route, failed) in routes.iter().zip(&mut failed) {
             let serves = match route.backend.models().await {
