@@ -9,6 +9,7 @@ use mock::{Mock, Pace, words};
 use privacyai::client::{Choice, End, Status};
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::atomic::{AtomicU64, Ordering},
@@ -31,12 +32,16 @@ struct Market {
 
 impl Market {
     async fn open() -> Self {
+        Self::open_at(0).await
+    }
+
+    async fn open_at(port: u16) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("privacyai-roundtrip-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let pace = Pace { first: Duration::from_millis(20), token: Duration::from_millis(10), tokens: 20 };
-        Self { folder, mock: Mock::start(0, pace).await.unwrap() }
+        Self { folder, mock: Mock::start(port, pace).await.unwrap() }
     }
 
     fn requests(&self) -> u64 {
@@ -49,16 +54,19 @@ impl Market {
 
     /// Starts a worker that differs from others by its id alone, and waits until it serves.
     async fn worker(&self, id: &str) -> Worker {
+        self.worker_at(id, self.mock.address).await
+    }
+
+    async fn worker_at(&self, id: &str, backend: SocketAddr) -> Worker {
         let config = self.folder.join("worker.toml");
-        let models = ["known:20", "known:200", "known:2000"].map(|model| {
+        let models = ["known:20", "known:200", "known:500", "known:2000"].map(|model| {
             format!(
                 "[[model]]\nid = \"{model}\"\nbackends = [\"mock\"]\nmax_concurrency = 1\nqueue = 1\n\
                      context_length = 32768\nmax_output_tokens = 4096\n"
             )
         });
         let backend = format!(
-            "[[backend]]\nname = \"mock\"\nkind = \"openai\"\nurl = \"http://{}/v1\"\nmax_concurrency = 4\n",
-            self.mock.address
+            "[[backend]]\nname = \"mock\"\nkind = \"openai\"\nurl = \"http://{backend}/v1\"\nmax_concurrency = 4\n"
         );
         fs::write(&config, backend + &models.concat()).unwrap();
         let ready = self.folder.join(format!("{id}.ready.json"));
@@ -189,16 +197,32 @@ async fn a_cancel_closes_the_backends_connection_and_frees_the_slot() {
     let worker = market.worker("a").await;
     let mut user = User::join(&[worker.tcp_address()]).await;
     user.sees("a", Status::Online).await;
-    let id = user.begin(worker.choice(), "known:2000", "a long one").await;
+    let id = user.begin(worker.choice(), "known:500", "a long one").await;
     user.first_text(id).await;
     user.cancel(id).await;
     until("the backend's connection is closed", || market.closed_early() == 1).await;
     let answer = user.end(id).await;
     assert_eq!(answer.end, End::Cancelled);
-    assert!(expected("known:2000", "a long one").starts_with(&answer.text));
+    assert!(expected("known:500", "a long one").starts_with(&answer.text));
     // The model takes one job at a time: a stuck slot would leave this one waiting.
-    let answer = user.ask(worker.choice(), "known:2000", "x").await;
-    assert_eq!((answer.end, answer.text), (End::Complete, expected("known:2000", "x")));
+    let answer = user.ask(worker.choice(), "known:500", "x").await;
+    assert_eq!((answer.end, answer.text), (End::Complete, expected("known:500", "x")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_backend_withdraws_its_models_until_it_is_back() {
+    let market = Market::open().await;
+    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = reserved.local_addr().unwrap();
+    drop(reserved);
+    let worker = market.worker_at("a", address).await;
+    let mut user = User::join(&[worker.tcp_address()]).await;
+    user.sees_models("a", &[]).await;
+    let revived = Market::open_at(address.port()).await;
+    user.sees_models("a", &["known:20", "known:200", "known:500", "known:2000"]).await;
+    let answer = user.ask(worker.choice(), "known:20", "alive").await;
+    assert_eq!((answer.end, answer.text), (End::Complete, expected("known:20", "alive")));
+    assert_eq!((revived.requests(), market.requests()), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

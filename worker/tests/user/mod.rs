@@ -99,6 +99,27 @@ impl User {
         }
     }
 
+    /// Waits until the provider of this handle offers these models, in any order.
+    pub async fn sees_models(&mut self, handle: &str, models: &[&str]) {
+        let awaited = async {
+            loop {
+                if let Some(seen) = self.seen.get(handle) {
+                    let mut offered: Vec<&str> = seen.models.iter().map(|model| model.id.as_str()).collect();
+                    offered.sort_unstable();
+                    let mut expected = models.to_vec();
+                    expected.sort_unstable();
+                    if offered == expected {
+                        return;
+                    }
+                }
+                self.live().await;
+            }
+        };
+        if timeout(PATIENCE, awaited).await.is_err() {
+            panic!("{handle} never offers {models:?}: {:?}", self.seen);
+        }
+    }
+
     pub async fn ask(&mut self, choice: Choice, model: &str, question: &str) -> Answer {
         let id = self.begin(choice, model, question).await;
         self.end(id).await
