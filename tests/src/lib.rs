@@ -8,6 +8,7 @@ pub mod external;
 pub mod golden;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod memory_network;
+pub mod timing;
 
 /// A named check; its error says what differs.
 pub type Check = (&'static str, fn() -> Result<(), String>);

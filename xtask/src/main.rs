@@ -1,11 +1,13 @@
 //! Every task that a person runs. `cargo xtask --help` lists them.
 
+mod bench;
 mod build;
 mod demo;
 mod npm;
 mod process;
 mod setup;
 mod test;
+mod wasm;
 
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -29,6 +31,10 @@ enum Task {
     Build(build::Options),
     /// Runs all tests but the long ones; --deep runs them too.
     Test(test::Options),
+    /// Measures what the product promises, with release builds, and prints a table.
+    Bench(bench::Options),
+    /// Installs what the other tasks need: npm packages, the wasm target, Chromium and the demo's model.
+    Setup,
 }
 
 fn main() -> ExitCode {
@@ -39,6 +45,8 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Build(options) => build::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::Setup => setup::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

