@@ -1,6 +1,6 @@
 // Opens the packed extension in real Chromium and drives it: its pages as a user would, its background as a panel would.
 import { chromium } from "playwright-core";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -38,6 +38,7 @@ export class Browser {
     const browser = new Browser();
     browser.kept = Boolean(profile);
     browser.profile = profile ?? (await mkdtemp(join(tmpdir(), "privacyai-profile-")));
+    if (!profile) await developer_mode(browser.profile);
     const root = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
     browser.context = await chromium.launchPersistentContext(browser.profile, {
       headless,
@@ -72,16 +73,27 @@ export class Browser {
   /** The background through its port, as a panel without a view: everything a user can do, without any UI. */
   async port() {
     const page = await this.context.newPage();
-    await page.goto(`chrome-extension://${this.id}/manifest.json`);
-    const port = new Port(page);
-    await port.connect();
-    return port;
+    try {
+      await page.goto(`chrome-extension://${this.id}/manifest.json`);
+      const port = new Port(page);
+      await port.connect();
+      return port;
+    } catch (error) {
+      await page.close().catch(() => {});
+      throw error;
+    }
   }
 
   async close() {
     await this.context.close();
     if (!this.kept) await rm(this.profile, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** A person who loads an unpacked extension has switched this on; without it a reload leaves the extension disabled. */
+async function developer_mode(profile) {
+  await mkdir(join(profile, "Default"), { recursive: true });
+  await writeFile(join(profile, "Default/Preferences"), JSON.stringify({ extensions: { ui: { developer_mode: true } } }));
 }
 
 /** The background's port, and what was heard on it, held by the page. */

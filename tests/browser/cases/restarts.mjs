@@ -31,21 +31,16 @@ export const restarts = [
       const id = await port.ask(question, { provider: market.named("gamma").id });
       // Growing text is stored once a second.
       const seen = (await port.grown(id, 2_000)).text;
-      const keeper = await browser.context.newPage();
+      // The browser ends with its last page.
+      await browser.context.newPage();
       await port.page.evaluate(() => chrome.runtime.reload()).catch(() => {});
-      await until("the extension is back", async () => {
-        const again = await browser.port();
-        browser.again = again;
-        return true;
-      });
-      const after = await browser.again.ended(id).catch(() => undefined);
-      const message = after ?? (await reopened(browser.again, id));
+      const again = await until("the extension is back", () => browser.port());
+      const message = await reopened(again, id);
       assert.equal(message.phase, "truncated");
       const whole = Mock.text(question, 1000);
       assert.ok(whole.startsWith(message.text.trim()), "what is kept is the answer's start");
       assert.ok(message.text.length > seen.length / 2, `${message.text.length} of ${seen.length} characters seen are kept`);
-      assert.equal((await browser.again.answer("And after?", { provider: market.named("alpha").id })).phase, "complete");
-      await keeper.close();
+      assert.equal((await again.answer("And after?", { provider: market.named("alpha").id })).phase, "complete");
     },
   },
   {
