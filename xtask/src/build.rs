@@ -14,6 +14,9 @@ pub struct Options {
     dev: bool,
 }
 
+/// Where cargo takes the flags of wasm32 builds from.
+pub const FLAGS: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
+
 /// Builds dist/ and gives its path.
 ///
 /// # Errors
@@ -64,26 +67,53 @@ fn wasm(options: &Options, fresh: &Path) -> Result<(), Failure> {
     build.args(["build", "--package", "privacyai-extension", "--target", "wasm32-unknown-unknown"]);
     build.args(["--profile", profile]);
     if !options.dev {
-        build.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", release_flags());
+        build.env(FLAGS, release_flags());
     }
     process::run(&mut build, "building the extension", "The compiler's message above says where.")?;
-    let built = target_folder()?.join("wasm32-unknown-unknown").join(folder).join("privacyai_extension.wasm");
+    let target = target_folder()?;
+    let built = target.join("wasm32-unknown-unknown").join(folder).join("privacyai_extension.wasm");
+    // Shrinking takes most of the time, so its result is kept for as long as the compiler gives the same file.
+    let kept = target.join(format!("extension-{profile}"));
+    let stamp = kept.join("stamp");
+    let made_from = stamp_of(&built)?;
+    if !std::fs::read_to_string(&stamp).is_ok_and(|had| had == made_from) {
+        if kept.exists() {
+            std::fs::remove_dir_all(&kept).map_err(|error| format!("{}: {error}", kept.display()))?;
+        }
+        bind(&built, &kept, options)?;
+        std::fs::write(&stamp, made_from).map_err(|error| format!("{}: {error}", stamp.display()))?;
+    }
+    copy_folder(&kept, fresh)?;
+    std::fs::remove_file(fresh.join("stamp")).map_err(|error| format!("stamp: {error}"))
+}
+
+/// What changes when the compiler writes a file anew, or when other tools would be run on it.
+fn stamp_of(file: &Path) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| format!("{}: {error}", file.display());
+    let facts = std::fs::metadata(file).map_err(failed)?;
+    let written = facts.modified().map_err(failed)?;
+    let lock = std::fs::metadata(root().join("package-lock.json")).map(|lock| lock.len()).unwrap_or(0);
+    Ok(format!("{} {written:?} {lock}", facts.len()))
+}
+
+/// Writes the glue and the module, shrunk unless this is a quick build.
+fn bind(built: &Path, out: &Path, options: &Options) -> Result<(), Failure> {
     let mut bindgen = Bindgen::new();
     bindgen
-        .input_path(&built)
+        .input_path(built)
         .web(true)
         .map_err(|error| format!("wasm-bindgen: {error:#}"))?
         .out_name("app")
         .typescript(false)
         .remove_name_section(!options.dev)
         .remove_producers_section(!options.dev)
-        .generate(fresh)
+        .generate(out)
         .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
     if options.dev {
         return Ok(());
     }
     say("Shrinking the wasm");
-    let file = fresh.join("app_bg.wasm");
+    let file = out.join("app_bg.wasm");
     process::run(
         npm::program("wasm-opt").arg("-Oz").arg(&file).arg("-o").arg(&file),
         "wasm-opt",
@@ -92,7 +122,7 @@ fn wasm(options: &Options, fresh: &Path) -> Result<(), Failure> {
 }
 
 /// No path of the building machine may stand in what is shipped: the same source gives the same bytes everywhere.
-fn release_flags() -> String {
+pub fn release_flags() -> String {
     let mut flags = vec![format!("--remap-path-prefix={}=.", root().display())];
     let home = std::env::var("CARGO_HOME").ok().or_else(|| std::env::var("HOME").ok().map(|home| home + "/.cargo"));
     if let Some(home) = home {
@@ -145,7 +175,10 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(to).map_err(|error| format!("{}: {error}", to.display()))?;
     for entry in std::fs::read_dir(from).map_err(|error| format!("{}: {error}", from.display()))? {
         let path = entry.map_err(|error| format!("{}: {error}", from.display()))?.path();
-        if let Some(name) = path.file_name() {
+        let Some(name) = path.file_name() else { continue };
+        if path.is_dir() {
+            copy_folder(&path, &to.join(name))?;
+        } else {
             copy(&path, &to.join(name))?;
         }
     }

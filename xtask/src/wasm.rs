@@ -1,7 +1,7 @@
 //! The tests' wasm module: golden vectors and timings, for Node.
 
 use crate::process::{cargo, run, target_folder};
-use crate::{Failure, say, setup};
+use crate::{Failure, build, say, setup};
 use std::path::PathBuf;
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -12,10 +12,14 @@ use wasm_bindgen_cli_support::Bindgen;
 pub fn tests(profile: &str) -> Result<PathBuf, Failure> {
     setup::wasm_target()?;
     say("Building the tests for wasm32");
-    let mut build = cargo();
-    build.args(["build", "--package", "privacyai-tests", "--lib", "--target", "wasm32-unknown-unknown"]);
-    build.args(["--profile", profile]);
-    run(&mut build, "building the tests for wasm32", "The compiler's message above says where.")?;
+    let mut command = cargo();
+    command.args(["build", "--package", "privacyai-tests", "--lib", "--target", "wasm32-unknown-unknown"]);
+    command.args(["--profile", profile]);
+    if profile == "extension" {
+        // The extension's own flags, so that both share what is compiled.
+        command.env(build::FLAGS, build::release_flags());
+    }
+    run(&mut command, "building the tests for wasm32", "The compiler's message above says where.")?;
     let target = target_folder()?;
     let folder = if profile == "dev" { "debug" } else { profile };
     let out = target.join(format!("tests-wasm-{folder}"));
