@@ -8,7 +8,6 @@ use privacyai::envelope::{
 };
 
 /// A finished exchange, whose steps are taken again and again.
-#[cfg_attr(target_arch = "wasm32", wasm_bindgen::prelude::wasm_bindgen)]
 #[derive(Debug)]
 pub struct Timing {
     provider: Provider,
@@ -21,7 +20,6 @@ fn text(error: privacyai::error::Error) -> String {
     error.to_string()
 }
 
-#[cfg_attr(target_arch = "wasm32", wasm_bindgen::prelude::wasm_bindgen)]
 impl Timing {
     /// Goes through an exchange once.
     ///
@@ -69,4 +67,29 @@ impl Timing {
     pub fn open_frame(&self) -> Result<usize, String> {
         Ok(self.session.open_frame(1, 0, &self.frame).map_err(text)?.data.len())
     }
+}
+
+#[cfg(target_arch = "wasm32")]
+thread_local! {
+    static TIMING: Result<Timing, String> = Timing::prepare();
+}
+
+/// [`Timing::seal`] for Node.
+///
+/// # Errors
+/// As there.
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn time_seal() -> Result<u32, String> {
+    TIMING.with(|timing| timing.as_ref().map_err(Clone::clone)?.seal().map(|len| len as u32))
+}
+
+/// [`Timing::open_frame`] for Node.
+///
+/// # Errors
+/// As there.
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn time_open_frame() -> Result<u32, String> {
+    TIMING.with(|timing| timing.as_ref().map_err(Clone::clone)?.open_frame().map(|len| len as u32))
 }
