@@ -124,7 +124,7 @@ fn policy(_: bool) -> Result<Count, Failure> {
 fn rust(deep: bool) -> Result<Count, Failure> {
     npm::install()?;
     let mut tests = cargo();
-    tests.args(["test", "--workspace", "--exclude", "privacyai-extension", "--no-fail-fast"]);
+    tests.args(["test", "--workspace", "--no-fail-fast"]);
     if deep {
         tests.env("PRIVACYAI_DEEP", "1");
     }
