@@ -13,6 +13,7 @@ mod stream;
 use crate::{
     announcement::registry::Registry,
     effect::{Batch, Millis, Publication, Row},
+    envelope::frame::Frame,
     identity::ProviderId,
     topic::Topic,
 };
@@ -23,7 +24,11 @@ pub use crate::{
     },
     message::Profile,
 };
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    string::String,
+    vec::Vec,
+};
 use ask::Question;
 use choose::Measures;
 use exchange::{Exchange, ExchangeId, Tags};
@@ -252,6 +257,8 @@ pub struct Client {
     questions: BTreeMap<AskId, Question>,
     exchanges: BTreeMap<ExchangeId, Exchange>,
     tags: Tags,
+    /// Frames of no known tag while an accept is awaited: the network may let them overtake it.
+    overtaking: VecDeque<Frame>,
     /// Providers whose responses are received, and until when at least.
     topics: BTreeMap<ProviderId, Millis>,
     /// Heartbeats whose bundle is not known yet.

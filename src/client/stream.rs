@@ -4,7 +4,7 @@
 use super::{
     AskId, Choice, Client, Effect, End, Event,
     control::Reserve,
-    exchange::{Dirty, ExchangeId, Flow, Known, Phase, Stream, Taken, Verdict},
+    exchange::{Dirty, Exchange, ExchangeId, Flow, Known, Phase, Stream, Taken, Verdict},
     order::State,
 };
 use crate::effect::{Millis, Publication};
@@ -21,6 +21,8 @@ use crate::topic::Topic;
 use alloc::vec::Vec;
 use rand_core::CryptoRng;
 
+/// Frames kept that may belong to an answer whose accept has not come.
+const OVERTAKING: usize = 64;
 /// Progress is mirrored at most this often.
 pub(super) const MIRROR_MS: u64 = 1_000;
 /// A tick of `high`, which a tail's length is counted in.
@@ -35,10 +37,23 @@ impl Client {
     pub(super) fn response(&mut self, payload: &[u8], now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
         let Ok(frames) = bundle::decode(payload) else { return };
         for frame in frames {
-            let tag = frame.tag();
-            if let Some(known) = self.tags.get(&tag).copied() {
-                self.frame(known, &frame, now, rng, out);
+            self.take(frame, now, rng, out);
+        }
+        // The accept among these frames tells the tags of those that overtook it.
+        for frame in core::mem::take(&mut self.overtaking) {
+            self.take(frame, now, rng, out);
+        }
+    }
+
+    /// Gives a frame to its exchange. One that nobody knows is kept while an accept is awaited, the newest few.
+    fn take(&mut self, frame: Frame, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        if let Some(known) = self.tags.get(&frame.tag()).copied() {
+            self.frame(known, &frame, now, rng, out);
+        } else if self.exchanges.values().any(Exchange::is_waiting) {
+            if self.overtaking.len() >= OVERTAKING {
+                self.overtaking.pop_front();
             }
+            self.overtaking.push_back(frame);
         }
     }
 

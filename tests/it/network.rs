@@ -415,6 +415,32 @@ fn a_forged_copy_of_a_frame_that_comes_first_changes_nothing() {
 }
 
 #[test]
+fn frames_that_overtake_their_accept_are_shown_as_soon_as_it_comes() {
+    let mut network = Network::new(18, Faults { delay_min: 500, delay_max: 500, ..Faults::NONE });
+    add(&mut network, "one", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    network.capture = true;
+    let ask = question(71, Choice::Automatic, Profile::Fast);
+    network.ask(client, ask.clone());
+    let answered = |network: &Network| network.captured.iter().filter(|it| it.payload.first() == Some(&0x81)).count();
+    assert!(network.run_until(Millis(network.now.0 + 2_000), |network| answered(network) >= 4));
+    let accepted =
+        |network: &Network| network.clients[client].events.iter().any(|it| matches!(it, Event::Accepted { .. }));
+    assert!(!accepted(&network), "the accept is still under way");
+    let frames: Vec<_> = network.captured.iter().filter(|it| it.payload.first() == Some(&0x81)).skip(1).collect();
+    let frames: Vec<_> = frames.into_iter().map(|it| (it.content_topic.clone(), it.payload.clone())).collect();
+    for (content_topic, payload) in frames {
+        network.client(client, Input::Message { content_topic, payload });
+    }
+    assert_eq!(network.clients[client].text(ask.id), "");
+    assert!(network.run_until(Millis(network.now.0 + 2_000), accepted));
+    assert_ne!(network.clients[client].text(ask.id), "", "what came early is shown with the accept");
+    ends(&mut network, client, &[ask.id]);
+    assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+}
+
+#[test]
 fn several_clients_and_three_providers_route_every_question_to_its_provider() {
     let mut network = Network::new(18, Faults::gossip(10));
     let ids: Vec<ProviderId> =
@@ -556,7 +582,7 @@ fn high_sends_one_frame_every_250_ms_from_accept_to_a_coarse_tail() {
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 250), "{times:?}");
     // The accept counts as frame 0.
     let frames = times.len() + 1;
-    let coarse = frames.is_power_of_two() || (frames % 3 == 0 && (frames / 3).is_power_of_two());
+    let coarse = frames.is_power_of_two() || (frames.is_multiple_of(3) && (frames / 3).is_power_of_two());
     assert!(coarse && frames >= 8 && accept_on_beat <= 2, "{frames} frames");
     let controls = network.captured.iter().filter(|message| message.payload.first() == Some(&0x03)).count();
     assert_eq!(controls, 0, "no DONE shows the true end");
