@@ -212,8 +212,8 @@ impl Background {
     /// What the network did.
     async fn notice(&mut self, happening: Happening) {
         match happening {
-            Happening::Message { content_topic, payload } => {
-                return self.step(Input::Message { content_topic, payload }).await;
+            Happening::Message { content_topic, payload, source } => {
+                return self.step(Input::Message { content_topic, payload, source }).await;
             }
             Happening::Published { ask, out_and_back: (out, back) } => return self.set_route(ask, out, back),
             Happening::PublishFailed { ask } => {

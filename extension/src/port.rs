@@ -231,6 +231,8 @@ pub struct ProviderView {
     pub key_changed_from: Option<String>,
     /// Signed two keys at once.
     pub equivocated: bool,
+    /// Two nodes gave the same key; until then it might be one made for this user alone.
+    pub confirmed: bool,
     /// A node other than the provider's own carries the request: it does not learn the IP.
     pub hides_ip: bool,
 }

@@ -44,6 +44,8 @@ pub enum Happening {
         content_topic: String,
         /// Its payload, untrusted.
         payload: Vec<u8>,
+        /// Peer id of the node that gave it.
+        source: String,
     },
     /// A publication was taken by a node.
     Published {

@@ -16,6 +16,7 @@ use alloc::{string::String, vec::Vec};
 
 const USED: u8 = 1;
 const TRUSTED: u8 = 2;
+const CONFIRMED: u8 = 4;
 
 /// One provider.
 #[derive(Debug)]
@@ -33,6 +34,10 @@ pub(super) struct Entry {
     /// When it took this handle, by our clock.
     pub(super) handle_since: Millis,
     pub(super) name: String,
+    /// The service node that gave the newest bundle first, in this run.
+    pub(super) source: Option<String>,
+    /// Another node gave the same one.
+    pub(super) confirmed: bool,
     /// The user asked it.
     pub(super) used: bool,
     /// The user trusts it under a handle that was another's.
@@ -52,6 +57,19 @@ impl Entry {
         self.bundle = bundle;
         self.bhash = bhash;
         self.cert = cert;
+        self.source = None;
+        self.confirmed = false;
+    }
+
+    /// A service node gave the newest bundle; true when that confirms it (protocol section 2.4, targeted keys).
+    pub(super) fn confirm(&mut self, source: &str) -> bool {
+        let own = |peer: &str| self.bundle.peer_ids.iter().any(|id| id == peer);
+        match &self.source {
+            _ if self.confirmed => return false,
+            None => self.source = Some(source.into()),
+            Some(first) => self.confirmed = first != source && !(own(first) && own(source)),
+        }
+        self.confirmed
     }
 
     /// A provider that is seen for the first time.
@@ -66,6 +84,8 @@ impl Entry {
             handle: String::new(),
             handle_since: now,
             name: String::new(),
+            source: None,
+            confirmed: false,
             used: false,
             trusted: false,
             heard: now,
@@ -107,7 +127,8 @@ impl Entry {
 
     /// The stored row.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let flags = if self.used { USED } else { 0 } | if self.trusted { TRUSTED } else { 0 };
+        let flags = [(self.used, USED), (self.trusted, TRUSTED), (self.confirmed, CONFIRMED)];
+        let flags = flags.into_iter().filter(|(is, _)| *is).fold(0, |all, (_, flag)| all | flag);
         let mut map = cbor::Map::new();
         map.uint(0, 1u8).bytes(1, &self.wire).uint(2, self.min_op_seq).text(3, &self.handle);
         map.uint(4, self.handle_since.0).text(5, &self.name).uint(6, flags).uint(7, self.heard.0);
@@ -154,6 +175,7 @@ impl Entry {
             name,
             used: flags & USED != 0,
             trusted: flags & TRUSTED != 0,
+            confirmed: flags & CONFIRMED != 0,
             heard,
             ..Self::new(wire, bundle, bhash(&signed.body), cert, Millis(0))
         })

@@ -70,6 +70,9 @@ pub struct Seen {
     pub key_changed_from: Option<ProviderId>,
     /// It signed two bundles with one sequence: refused for good.
     pub equivocated: bool,
+    /// Two service nodes gave the same key bundle, and not both are the provider's own: it is no key made for one user
+    /// alone, by which the provider would know that user again.
+    pub confirmed: bool,
 }
 
 /// The seen providers.
@@ -93,15 +96,15 @@ impl Registry {
         }
     }
 
-    /// Judges a payload of the discovery topic.
+    /// Judges a payload of the discovery topic; `source` is the peer id of the service node that gave it.
     ///
     /// # Errors
     /// Of whatever kind: drop it silently. One that is new of a provider may still have changed what [`Self::seen`]
     /// says: `Equivocated` comes back as [`Heard::Changed`] the first time.
-    pub fn accept(&mut self, payload: &[u8], now: Millis) -> Result<Heard, Error> {
+    pub fn accept(&mut self, payload: &[u8], source: &str, now: Millis) -> Result<Heard, Error> {
         let signed = Signed::decode(payload)?;
         match signed.kind {
-            Kind::KeyBundle => self.accept_bundle(&signed, payload, now),
+            Kind::KeyBundle => self.accept_bundle(&signed, payload, source, now),
             Kind::Heartbeat => self.accept_heartbeat(signed, now),
             Kind::Revocation => self.accept_revocation(&signed, now),
             _ => Err(Error::malformed("type of an announcement")),
@@ -209,11 +212,11 @@ impl Registry {
         self.clock.offset(now)
     }
 
-    fn accept_bundle(&mut self, signed: &Signed, wire: &[u8], now: Millis) -> Result<Heard, Error> {
+    fn accept_bundle(&mut self, signed: &Signed, wire: &[u8], source: &str, now: Millis) -> Result<Heard, Error> {
         let bundle = KeyBundle::decode(signed)?;
         let hash = bhash(&signed.body);
         let id = bundle.provider;
-        if let Some(entry) = self.entries.get(&id) {
+        if let Some(entry) = self.entries.get_mut(&id) {
             if entry.second.is_some() {
                 return Err(Error::new(ErrorKind::Equivocated, "key bundle"));
             }
@@ -221,7 +224,11 @@ impl Registry {
                 return Err(Error::untimely("sequence of a key bundle"));
             }
             if hash == entry.bhash {
-                return Ok(Heard::Known);
+                if !entry.confirm(source) {
+                    return Ok(Heard::Known);
+                }
+                self.dirty.insert(id);
+                return Ok(Heard::Changed(id));
             }
         }
         let cert = Cert::open(&bundle.cert)?;
@@ -260,6 +267,9 @@ impl Registry {
                 self.make_room()?;
                 self.entries.insert(id, Entry::new(wire, bundle, hash, cert, now));
             }
+        }
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.confirm(source);
         }
         self.dirty.insert(id);
         while let Some(at) = self.waiting.iter().position(|(waiting, _)| *waiting == id) {
@@ -389,5 +399,6 @@ fn view(id: &ProviderId, entry: &Entry, owner: Option<ProviderId>, now: Millis) 
         usable: entry.is_usable(now),
         key_changed_from: owner.filter(|owner| owner != id && !entry.trusted && !entry.handle.is_empty()),
         equivocated: entry.second.is_some(),
+        confirmed: entry.confirmed,
     }
 }

@@ -90,11 +90,12 @@ impl Measures {
         entry
     }
 
-    fn rank(&self, seen: &Seen, now: Millis) -> (bool, bool, u32) {
+    /// The lower the better. A key that only one node has shown comes after one that another node confirmed.
+    fn rank(&self, seen: &Seen, now: Millis) -> (bool, bool, bool, u32) {
         let measured = self.providers.get(&seen.id);
         let cooling = measured.is_some_and(|m| m.cool_until > now);
         let time = measured.and_then(|m| m.first_text.quantile(500)).unwrap_or(seen.response_ms);
-        (cooling, seen.status != Status::Online, time / STEP_MS)
+        (cooling, seen.status != Status::Online, !seen.confirmed, time / STEP_MS)
     }
 }
 

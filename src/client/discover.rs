@@ -6,7 +6,7 @@ use crate::announcement::registry::Heard;
 use crate::effect::{Millis, Row};
 use crate::identity::ProviderId;
 use crate::topic::{self, COMMON_SHARD};
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use rand_core::CryptoRng;
 
 /// Bundles are published every 600 s, so this far back the store has one of everybody who is there.
@@ -38,19 +38,26 @@ impl Client {
     }
 
     /// Takes a payload of the discovery topic.
-    pub(super) fn discover(&mut self, payload: Vec<u8>, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
-        match self.registry.accept(&payload, now) {
+    pub(super) fn discover(
+        &mut self,
+        payload: Vec<u8>,
+        source: String,
+        now: Millis,
+        rng: &mut impl CryptoRng,
+        out: &mut Vec<Effect>,
+    ) {
+        match self.registry.accept(&payload, &source, now) {
             Ok(Heard::Changed(id)) => {
                 self.changed(id, now, rng, out);
-                if let Some(early) = self.early.remove(&id)
-                    && let Ok(Heard::Changed(id)) = self.registry.accept(&early, now)
+                if let Some((early, source)) = self.early.remove(&id)
+                    && let Ok(Heard::Changed(id)) = self.registry.accept(&early, &source, now)
                 {
                     self.changed(id, now, rng, out);
                 }
             }
             Ok(Heard::UnknownBundle(id)) => {
                 if self.early.len() < EARLY || self.early.contains_key(&id) {
-                    self.early.insert(id, payload);
+                    self.early.insert(id, (payload, source));
                 }
                 if now.0 >= self.queried.0.saturating_add(QUERY_MS) {
                     self.query(now, out);

@@ -77,6 +77,8 @@ pub enum Input {
         content_topic: String,
         /// Its payload, untrusted.
         payload: Vec<u8>,
+        /// Peer id of the service node that gave it.
+        source: String,
     },
     /// The user asks.
     Ask(Ask),
@@ -261,8 +263,8 @@ pub struct Client {
     overtaking: VecDeque<Frame>,
     /// Providers whose responses are received, and until when at least.
     topics: BTreeMap<ProviderId, Millis>,
-    /// Heartbeats whose bundle is not known yet.
-    early: BTreeMap<ProviderId, Vec<u8>>,
+    /// Heartbeats whose bundle is not known yet, and who gave them.
+    early: BTreeMap<ProviderId, (Vec<u8>, String)>,
     connected: Millis,
     queried: Millis,
     clock_told: Option<i64>,
@@ -282,8 +284,8 @@ impl Client {
             Input::Restored(rows) => self.restore(&rows, now, &mut out),
             Input::Connected => self.connect(now, &mut out),
             Input::Disconnected => {}
-            Input::Message { content_topic, payload } => match Topic::parse(&content_topic) {
-                Some(Topic::Discovery) => self.discover(payload, now, rng, &mut out),
+            Input::Message { content_topic, payload, source } => match Topic::parse(&content_topic) {
+                Some(Topic::Discovery) => self.discover(payload, source, now, rng, &mut out),
                 Some(Topic::Responses(id)) if self.topics.contains_key(&id) => {
                     self.response(&payload, now, rng, &mut out);
                 }

@@ -1,11 +1,12 @@
 // Measures what the product promises, through the packed extension and real workers, and prints a table. Set by
-// `cargo xtask bench`: CHROMIUM, DIST, WORKER, MOCK_OPENAI, TIMING (native program), TIMING_WASM (module), REPORT.
-import { execFileSync } from "node:child_process";
+// `cargo xtask bench`: CHROMIUM, DIST, WORKER, MOCK_OPENAI, LOAD, TIMING (native programs), TIMING_WASM (module), REPORT.
+import { execFile, execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { Browser, dist, until } from "./extension.mjs";
 import { Market } from "./market.mjs";
@@ -44,9 +45,11 @@ console.log(missed.length === 0 ? "Every figure is kept." : `Missed: ${missed.jo
 process.exit(0);
 
 async function ciphers() {
-  row("open_native_ms", "ms", JSON.parse(execFileSync(process.env.TIMING, { encoding: "utf8" })), 3);
+  const native = JSON.parse(execFileSync(process.env.TIMING, { encoding: "utf8" }));
+  row("open_native_ms", "ms", native.open, 3);
+  row("seal_native_ms", "ms", native.seal, 3);
   const { time_seal, time_open_frame } = createRequire(import.meta.url)(process.env.TIMING_WASM);
-  row("seal_wasm_ms", "ms", times(200, () => time_seal()), 5);
+  row("seal_wasm_ms", "ms", times(200, () => time_seal()), 5, { against: native.seal });
   const BATCH = 100; // A frame is shorter than the clock's step.
   const batches = times(100, () => {
     for (let n = 0; n < BATCH; n += 1) time_open_frame();
@@ -85,7 +88,7 @@ async function market() {
       await popup(browser);
       await first_token(market, port);
       await token_rate(market, port);
-      await throughput(market, port);
+      await throughput(market);
     } finally {
       await browser.close();
     }
@@ -212,25 +215,12 @@ async function token_rate(market, port) {
   row("token_rate_ratio", "", ratios, 0.95, { least: true });
 }
 
-/** Requests answered for each second of the worker's own CPU time. */
-async function throughput(market, port) {
+/** Requests answered for each second of the worker's own CPU time, by a user who costs the worker no browser. */
+async function throughput(market) {
   const worker = market.named("short");
-  const ticks = () => {
-    const fields = readFileSync(`/proc/${worker.program.pid}/stat`, "utf8").split(") ")[1].split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-  };
-  const samples = [];
-  for (let round = 0; round < 3; round += 1) {
-    const before = ticks();
-    const waiting = Array.from({ length: 300 }, (_, n) => `Round ${round}, question ${n}`);
-    let answered = 0;
-    await Promise.all(Array.from({ length: 24 }, async () => {
-      for (let text = waiting.shift(); text; text = waiting.shift()) {
-        const message = await port.answer(text, { provider: worker.id });
-        if (message.phase === "complete") answered += 1;
-      }
-    }));
-    samples.push(answered / (ticks() - before));
-  }
-  row("worker_requests_per_core_s", "/s", samples, 300, { least: true });
+  const { stdout } = await promisify(execFile)(process.env.LOAD, [
+    "--pid", worker.program.pid, "--address", worker.facts.addresses.find((address) => !address.includes("/ws")), "--provider", worker.id, "--handle", "short",
+    "--model", "known:1",
+  ].map(String));
+  row("worker_requests_per_core_s", "/s", JSON.parse(stdout).requests_per_core_s, 300, { least: true });
 }

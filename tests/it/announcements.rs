@@ -26,8 +26,8 @@ fn wire(provider: &Provider) -> Vec<u8> {
 /// A registry that knows this provider, online.
 fn knowing(provider: &Provider) -> Registry {
     let mut registry = Registry::default();
-    assert_eq!(registry.accept(&wire(provider), NOW), Ok(Heard::Changed(provider.id)));
-    assert_eq!(registry.accept(&beat(provider, NOW), NOW), Ok(Heard::Changed(provider.id)));
+    assert_eq!(registry.accept(&wire(provider), "node", NOW), Ok(Heard::Changed(provider.id)));
+    assert_eq!(registry.accept(&beat(provider, NOW), "node", NOW), Ok(Heard::Changed(provider.id)));
     registry
 }
 
@@ -49,9 +49,9 @@ fn bundle_and_heartbeat_in_any_order_make_a_provider_usable() {
     assert_eq!(registry.target(&provider.id, NOW), Some(provider.target()));
 
     let mut registry = Registry::default();
-    assert_eq!(registry.accept(&beat(&provider, NOW), NOW), Ok(Heard::UnknownBundle(provider.id)));
+    assert_eq!(registry.accept(&beat(&provider, NOW), "node", NOW), Ok(Heard::UnknownBundle(provider.id)));
     assert!(registry.seen(&provider.id, NOW).is_none());
-    registry.accept(&wire(&provider), NOW).unwrap();
+    registry.accept(&wire(&provider), "node", NOW).unwrap();
     assert!(registry.seen(&provider.id, NOW).unwrap().usable);
 }
 
@@ -68,7 +68,7 @@ fn time_alone_ends_use() {
     assert_eq!(registry.seen(&provider.id, end).unwrap().status, Status::Unknown);
 
     let late = Millis((provider.bundle.use_until + 1) * 1_000);
-    registry.accept(&beat(&provider, late), late).unwrap();
+    registry.accept(&beat(&provider, late), "node", late).unwrap();
     assert!(!registry.seen(&provider.id, late).unwrap().usable, "a fresh heartbeat does not renew an old prekey");
 }
 
@@ -78,18 +78,18 @@ fn older_and_repeated_announcements_change_nothing() {
     let later = Millis((NOW_S + HOUR_S) * 1_000);
     let new = Provider::derive_at(1, NOW_S + HOUR_S, old.bhash());
     let mut registry = knowing(&old);
-    registry.accept(&wire(&new), later).unwrap();
-    registry.accept(&beat(&new, later), later).unwrap();
-    assert_eq!(registry.accept(&wire(&new), later), Ok(Heard::Known));
-    assert_eq!(kind(registry.accept(&wire(&old), later)), ErrorKind::Untimely);
-    assert_eq!(kind(registry.accept(&beat(&new, later), later)), ErrorKind::Untimely);
-    assert_eq!(kind(registry.accept(&beat(&old, Millis(later.0 + 1)), later)), ErrorKind::Untimely);
+    registry.accept(&wire(&new), "node", later).unwrap();
+    registry.accept(&beat(&new, later), "node", later).unwrap();
+    assert_eq!(registry.accept(&wire(&new), "node", later), Ok(Heard::Known));
+    assert_eq!(kind(registry.accept(&wire(&old), "node", later)), ErrorKind::Untimely);
+    assert_eq!(kind(registry.accept(&beat(&new, later), "node", later)), ErrorKind::Untimely);
+    assert_eq!(kind(registry.accept(&beat(&old, Millis(later.0 + 1)), "node", later)), ErrorKind::Untimely);
     // A restart forgets nothing of it.
     let mut again = Registry::default();
     again.restore(&stored(&mut registry));
-    assert_eq!(kind(again.accept(&wire(&old), NOW)), ErrorKind::Untimely);
-    assert_eq!(again.accept(&wire(&new), later), Ok(Heard::Known));
-    again.accept(&beat(&new, later), later).unwrap();
+    assert_eq!(kind(again.accept(&wire(&old), "node", NOW)), ErrorKind::Untimely);
+    assert_eq!(again.accept(&wire(&new), "node", later), Ok(Heard::Known));
+    again.accept(&beat(&new, later), "node", later).unwrap();
     assert_eq!(again.target(&new.id, later), registry.target(&new.id, later));
 }
 
@@ -101,8 +101,8 @@ fn consecutive_bundles_must_name_the_one_before() {
         let bundle = KeyBundle { seq: first.bundle.seq + 1, prev, ..first.bundle.clone() };
         bundle.sign(&first.operational, &mut rng(91)).encode()
     };
-    assert_eq!(kind(registry.accept(&follow([9; 32]), NOW)), ErrorKind::Unauthentic);
-    assert_eq!(registry.accept(&follow(first.bhash()), NOW), Ok(Heard::Changed(first.id)));
+    assert_eq!(kind(registry.accept(&follow([9; 32]), "node", NOW)), ErrorKind::Unauthentic);
+    assert_eq!(registry.accept(&follow(first.bhash()), "node", NOW), Ok(Heard::Changed(first.id)));
 }
 
 #[test]
@@ -111,15 +111,15 @@ fn two_bundles_of_one_sequence_are_proof() {
     let mut registry = knowing(&provider);
     let second = KeyBundle { max_request: 3_300, ..provider.bundle.clone() };
     let second = second.sign(&provider.operational, &mut rng(92)).encode();
-    assert_eq!(registry.accept(&second, NOW), Ok(Heard::Changed(provider.id)));
+    assert_eq!(registry.accept(&second, "node", NOW), Ok(Heard::Changed(provider.id)));
     let check = |registry: &mut Registry| {
         let seen = registry.seen(&provider.id, NOW).unwrap();
         assert!(seen.equivocated && !seen.usable && registry.target(&provider.id, NOW).is_none());
         assert_eq!(registry.equivocation(&provider.id), Some((&wire(&provider)[..], &second[..])));
         let next = Provider::derive_at(1, NOW_S + HOUR_S, provider.bhash());
         let later = Millis((NOW_S + HOUR_S) * 1_000);
-        assert_eq!(kind(registry.accept(&wire(&next), later)), ErrorKind::Equivocated);
-        assert_eq!(kind(registry.accept(&beat(&provider, Millis(NOW.0 + 1)), NOW)), ErrorKind::Equivocated);
+        assert_eq!(kind(registry.accept(&wire(&next), "node", later)), ErrorKind::Equivocated);
+        assert_eq!(kind(registry.accept(&beat(&provider, Millis(NOW.0 + 1)), "node", NOW)), ErrorKind::Equivocated);
     };
     check(&mut registry);
     let mut again = Registry::default();
@@ -135,26 +135,26 @@ fn strangers_cannot_speak_for_a_provider() {
     let foreign =
         KeyBundle { cert: other.cert.clone(), seq: NOW_S + 1, prev: provider.bhash(), ..provider.bundle.clone() };
     assert_eq!(
-        kind(registry.accept(&foreign.sign(&other.operational, &mut rng(93)).encode(), NOW)),
+        kind(registry.accept(&foreign.sign(&other.operational, &mut rng(93)).encode(), "node", NOW)),
         ErrorKind::Unauthentic
     );
     let forged = KeyBundle { seq: NOW_S + 1, prev: provider.bhash(), ..provider.bundle.clone() };
     assert_eq!(
-        kind(registry.accept(&forged.sign(&other.operational, &mut rng(93)).encode(), NOW)),
+        kind(registry.accept(&forged.sign(&other.operational, &mut rng(93)).encode(), "node", NOW)),
         ErrorKind::Unauthentic
     );
     let heartbeat = provider.heartbeat(Millis(NOW.0 + 1)).sign(&other.operational, &mut rng(93));
-    assert_eq!(kind(registry.accept(&heartbeat, NOW)), ErrorKind::Unauthentic);
+    assert_eq!(kind(registry.accept(&heartbeat, "node", NOW)), ErrorKind::Unauthentic);
     let revocation = provider.revocation().sign(&other.root, &mut rng(93));
-    assert_eq!(kind(registry.accept(&revocation, NOW)), ErrorKind::Unauthentic);
+    assert_eq!(kind(registry.accept(&revocation, "node", NOW)), ErrorKind::Unauthentic);
     assert!(registry.seen(&provider.id, NOW).unwrap().usable);
     // The root key can revoke.
     let revocation = provider.revocation().sign(&provider.root, &mut rng(93));
-    assert_eq!(registry.accept(&revocation, NOW), Ok(Heard::Changed(provider.id)));
+    assert_eq!(registry.accept(&revocation, "node", NOW), Ok(Heard::Changed(provider.id)));
     assert!(!registry.seen(&provider.id, NOW).unwrap().usable);
-    assert_eq!(registry.accept(&revocation, NOW), Ok(Heard::Known));
+    assert_eq!(registry.accept(&revocation, "node", NOW), Ok(Heard::Known));
     let next = Provider::derive_at(1, NOW_S + HOUR_S, provider.bhash());
-    assert_eq!(kind(registry.accept(&wire(&next), Millis((NOW_S + HOUR_S) * 1_000))), ErrorKind::Untimely);
+    assert_eq!(kind(registry.accept(&wire(&next), "node", Millis((NOW_S + HOUR_S) * 1_000))), ErrorKind::Untimely);
 }
 
 #[test]
@@ -166,8 +166,8 @@ fn a_wrong_clock_is_told_and_never_corrected() {
         for round in 0..2 {
             let ts = NOW.0 + 1_000 + round * 28_000;
             for provider in &providers {
-                let _ = registry.accept(&wire(provider), ours(ts));
-                assert!(registry.accept(&beat(provider, Millis(ts)), ours(ts)).is_err(), "offset {offset_s}");
+                let _ = registry.accept(&wire(provider), "node", ours(ts));
+                assert!(registry.accept(&beat(provider, Millis(ts)), "node", ours(ts)).is_err(), "offset {offset_s}");
             }
         }
         let told = registry.clock_offset(ours(NOW.0 + 29_000));
@@ -175,7 +175,7 @@ fn a_wrong_clock_is_told_and_never_corrected() {
         assert!(providers.iter().all(|provider| registry.target(&provider.id, ours(NOW.0)).is_none()));
     }
     let mut registry = knowing(&providers[0]);
-    let _ = registry.accept(&beat(&providers[1], Millis(NOW.0 + 600_000)), NOW);
+    let _ = registry.accept(&beat(&providers[1], Millis(NOW.0 + 600_000)), "node", NOW);
     assert_eq!(registry.clock_offset(NOW), None);
 }
 
@@ -184,8 +184,8 @@ fn a_handle_stays_with_the_key_that_had_it_first() {
     let (first, second) = (Provider::derive(1), Provider::derive(50));
     let mut registry = knowing(&first);
     let later = Millis(NOW.0 + 1_000);
-    registry.accept(&wire(&second), later).unwrap();
-    registry.accept(&beat(&second, later), later).unwrap();
+    registry.accept(&wire(&second), "node", later).unwrap();
+    registry.accept(&beat(&second, later), "node", later).unwrap();
     let from = |registry: &Registry, provider: &Provider| registry.seen(&provider.id, later).unwrap().key_changed_from;
     assert_eq!((from(&registry, &first), from(&registry, &second)), (None, Some(first.id)));
     let all = registry.all(later);
@@ -211,7 +211,7 @@ fn a_flood_of_newcomers_leaves_the_users_own() {
         let cert = Cert { root: root.public(), ..Cert::open(&own.cert).unwrap() }.sign(&root, &mut randomness);
         let bundle = KeyBundle { provider: root.provider_id(), cert, ..own.bundle.clone() };
         let signed = bundle.sign(&own.operational, &mut randomness);
-        registry.accept(&signed.encode(), Millis(NOW.0 + n)).unwrap();
+        registry.accept(&signed.encode(), "node", Millis(NOW.0 + n)).unwrap();
     }
     assert_eq!(registry.all(NOW).len(), 1 + most, "newcomers share half of the table");
     assert!(registry.seen(&own.id, NOW).unwrap().usable);
@@ -220,4 +220,36 @@ fn a_flood_of_newcomers_leaves_the_users_own() {
     registry.forget();
     assert!(registry.all(NOW).is_empty());
     assert!(registry.take_batch().iter().all(|write| write.value.is_none()));
+}
+
+#[test]
+fn a_key_is_confirmed_by_a_second_node_that_is_not_the_providers_own_too() {
+    let provider = Provider::derive(1);
+    let bundle = KeyBundle { peer_ids: vec!["own-1".into(), "own-2".into()], ..provider.bundle.clone() };
+    let wire = bundle.sign(&provider.operational, &mut rng(94)).encode();
+    let confirmed = |sources: &[&str]| {
+        let mut registry = Registry::default();
+        for source in sources {
+            registry.accept(&wire, source, NOW).unwrap();
+        }
+        let rows = stored(&mut registry);
+        let mut again = Registry::default();
+        again.restore(&rows);
+        let seen = |registry: &Registry| registry.seen(&provider.id, NOW).unwrap().confirmed;
+        assert_eq!(seen(&registry), seen(&again), "it is kept");
+        seen(&registry)
+    };
+    assert!(!confirmed(&["a"]));
+    assert!(!confirmed(&["a", "a"]));
+    assert!(!confirmed(&["own-1", "own-2"]), "both may lie for their provider");
+    assert!(confirmed(&["own-1", "a"]));
+    assert!(confirmed(&["a", "b"]));
+
+    let mut registry = Registry::default();
+    registry.accept(&wire, "a", NOW).unwrap();
+    assert_eq!(registry.accept(&wire, "b", NOW), Ok(Heard::Changed(provider.id)));
+    assert_eq!(registry.accept(&wire, "c", NOW), Ok(Heard::Known));
+    let next = KeyBundle { seq: bundle.seq + 2, ..bundle };
+    registry.accept(&next.sign(&provider.operational, &mut rng(95)).encode(), "a", NOW).unwrap();
+    assert!(!registry.seen(&provider.id, NOW).unwrap().confirmed, "each new key anew");
 }

@@ -405,8 +405,14 @@ fn a_forged_copy_of_a_frame_that_comes_first_changes_nothing() {
                 for frame in forged[1..].chunks_mut(512) {
                     frame[40 + bit] ^= 1;
                 }
-                network
-                    .client(client, Input::Message { content_topic: message.content_topic.clone(), payload: forged });
+                network.client(
+                    client,
+                    Input::Message {
+                        content_topic: message.content_topic.clone(),
+                        payload: forged,
+                        source: "node".into(),
+                    },
+                );
             }
         }
     }
@@ -431,7 +437,7 @@ fn frames_that_overtake_their_accept_are_shown_as_soon_as_it_comes() {
     let frames: Vec<_> = network.captured.iter().filter(|it| it.payload.first() == Some(&0x81)).skip(1).collect();
     let frames: Vec<_> = frames.into_iter().map(|it| (it.content_topic.clone(), it.payload.clone())).collect();
     for (content_topic, payload) in frames {
-        network.client(client, Input::Message { content_topic, payload });
+        network.client(client, Input::Message { content_topic, payload, source: "node".into() });
     }
     assert_eq!(network.clients[client].text(ask.id), "");
     assert!(network.run_until(Millis(network.now.0 + 2_000), accepted));

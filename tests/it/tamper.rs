@@ -165,7 +165,7 @@ fn changed_receipts_and_announcements_do_not_verify() {
     flip_each("receipt", &wire, |bytes| Receipt::open(bytes, &key).is_err());
     flip_each("certificate", &provider.cert, |bytes| Cert::open(bytes).is_err());
 
-    let refused = |bytes: &[u8]| Registry::default().accept(bytes, NOW).is_err();
+    let refused = |bytes: &[u8]| Registry::default().accept(bytes, "node", NOW).is_err();
     let bundle = provider.signed_bundle.encode();
     let sample: Vec<usize> = (0..60).chain((60..bundle.len()).step_by(37)).collect();
     for i in sample {
@@ -174,7 +174,7 @@ fn changed_receipts_and_announcements_do_not_verify() {
         assert!(refused(&copy), "bundle: byte {i} changed and taken");
     }
     let mut known = Registry::default();
-    known.accept(&bundle, NOW).unwrap();
+    known.accept(&bundle, "node", NOW).unwrap();
     let heartbeat = provider.heartbeat(NOW).sign(&provider.operational, &mut rng(71));
     let signed = Signed::decode(&heartbeat).unwrap();
     flip_each("heartbeat", &heartbeat, |bytes| Signed::decode(bytes).and_then(|it| it.verify(&key)).is_err());
@@ -204,7 +204,7 @@ fn signatures_with_high_s_are_refused() {
 }
 
 fn decode_everything(bytes: &[u8]) {
-    let _ = Registry::default().accept(bytes, NOW);
+    let _ = Registry::default().accept(bytes, "node", NOW);
     let _ = Cert::open(bytes);
     if let Ok(signed) = Signed::decode(bytes) {
         let _ = (KeyBundle::decode(&signed), Heartbeat::decode(&signed));

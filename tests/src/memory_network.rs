@@ -351,7 +351,8 @@ impl Network {
         match arrival {
             Arrival::ToClient(index, content_topic, payload) => {
                 if self.clients[index].topics.contains(&content_topic) {
-                    self.client(index, client::Input::Message { content_topic, payload });
+                    let source = "node".into();
+                    self.client(index, client::Input::Message { content_topic, payload, source });
                 }
             }
             Arrival::ToProvider(index, content_topic, payload) => {

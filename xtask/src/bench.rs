@@ -41,7 +41,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let mut node = npm::node("tests/browser/bench.mjs");
     node.args(&options.parts).env("CHROMIUM", chromium).env("DIST", dist);
     node.env("WORKER", built.join("worker"));
-    node.env("MOCK_OPENAI", built.join("examples/mock_openai")).env("TIMING", built.join("examples/timing"));
+    for (name, program) in [("MOCK_OPENAI", "mock_openai"), ("LOAD", "load"), ("TIMING", "timing")] {
+        node.env(name, built.join("examples").join(program));
+    }
     node.env("TIMING_WASM", wasm::tests("extension")?);
     if let Some(report) = &options.report {
         node.env("REPORT", absolute(report)?);

@@ -28,6 +28,7 @@ pub fn view(seen: &Seen, connected: &[String], measured_first_ms: Option<u32>) -
         usable: seen.usable,
         key_changed_from: seen.key_changed_from.map(|id| id.to_string()),
         equivocated: seen.equivocated,
+        confirmed: seen.confirmed,
         hides_ip: connected.iter().any(|peer| !seen.peer_ids.contains(peer)),
     }
 }

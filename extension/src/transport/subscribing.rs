@@ -5,6 +5,7 @@ use super::{Happening, LONGEST_PAYLOAD, Owner, Query, Transport};
 use crate::platform;
 use crate::route;
 use futures::channel::{mpsc, oneshot};
+use js_sys::Function;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -18,8 +19,8 @@ const NEWEST_S: u64 = 100;
 /// Most topics at once: discovery and one a provider that is being asked; a node takes 1,000.
 const TOPICS: usize = 256;
 
-/// Called with each message.
-type Listener = Closure<dyn FnMut(JsValue)>;
+/// Called with the node's peer id, once that is bound, and each message.
+type Listener = Closure<dyn FnMut(JsValue, JsValue)>;
 
 /// One subscribed topic.
 pub(super) struct Subscription {
@@ -162,6 +163,10 @@ impl Transport {
         }
     }
 
+    fn peer(&self, index: usize) -> Option<String> {
+        self.0.borrow().nodes.get(index).map(|node| node.peer.clone())
+    }
+
     fn missing_nodes(&self, content_topic: &str) -> Vec<usize> {
         let inner = self.0.borrow();
         let Some(subscription) = inner.subscriptions.get(content_topic) else { return Vec::new() };
@@ -192,9 +197,9 @@ impl Transport {
         for _ in 0..tries {
             let wanted =
                 self.0.borrow().subscriptions.get(topic).map(|known| (known.shard, Rc::clone(&known.callback)));
-            let Some((shard, callback)) = wanted else { return };
+            let (Some((shard, callback)), Some(peer)) = (wanted, self.peer(index)) else { return };
             let Ok(decoder) = light.decoder(topic, shard) else { return };
-            if light.subscribe(&decoder, (*callback).as_ref().unchecked_ref()).await {
+            if light.subscribe(&decoder, &from(&callback, &peer)).await {
                 let confirmed = (index, light.clone(), decoder.clone());
                 if !self.keep_bound(topic, &callback, confirmed) {
                     light.unsubscribe(&decoder).await;
@@ -218,16 +223,16 @@ impl Transport {
 
     /// The newest messages are asked for apart, at the same time: whoever is known already is usable with them alone.
     fn query_node(&self, run: u64, index: usize, query: Query) {
-        let Some(light) = self.light(run, index) else { return };
+        let (Some(light), Some(peer)) = (self.light(run, index), self.peer(index)) else { return };
         let happenings = self.0.borrow().happenings.clone();
         for seconds in [query.seconds.min(NEWEST_S), query.seconds] {
-            let (light, query) = (light.clone(), query.clone());
+            let (light, query, peer) = (light.clone(), query.clone(), peer.clone());
             let callback = listener(happenings.clone(), query.content_topic.clone());
             spawn_local(async move {
                 let (tries, pause) = TRIES;
                 for _ in 0..tries {
                     let Ok(decoder) = light.decoder(&query.content_topic, query.shard) else { return };
-                    if light.query(&decoder, callback.as_ref().unchecked_ref(), seconds).await {
+                    if light.query(&decoder, &from(&callback, &peer), seconds).await {
                         return;
                     }
                     platform::sleep(pause).await;
@@ -239,9 +244,15 @@ impl Transport {
 
 /// Gives each message that is not too large to the loop; a full queue drops it, which the protocol repairs.
 fn listener(mut happenings: mpsc::Sender<Happening>, content_topic: String) -> Listener {
-    Closure::new(move |message: JsValue| {
+    Closure::new(move |peer: JsValue, message: JsValue| {
         if let Some(payload) = light_node::payload(&message, LONGEST_PAYLOAD) {
-            let _ = happenings.try_send(Happening::Message { content_topic: content_topic.clone(), payload });
+            let (content_topic, source) = (content_topic.clone(), peer.as_string().unwrap_or_default());
+            let _ = happenings.try_send(Happening::Message { content_topic, payload, source });
         }
     })
+}
+
+/// The listener for the messages of one node.
+fn from(listener: &Listener, peer: &str) -> Function {
+    listener.as_ref().unchecked_ref::<Function>().bind1(&JsValue::NULL, &peer.into())
 }

@@ -187,7 +187,7 @@ fn facts(
     let speed = provider.models.first().map_or(0, |model| model.tokens_per_s);
     let speed = if speed == 0 { "–".to_owned() } else { speed.to_string() };
     let at_once = provider.max_concurrent.to_string();
-    let fingerprint = format::fours(&provider.fingerprint);
+    let mut fingerprint = format::fours(&provider.fingerprint);
     let pick = pick(app, &provider, chosen, next);
     let warning = warning(app, &provider);
     let figures = View::from(vec![
@@ -196,7 +196,11 @@ fn facts(
         figure("tok/s", speed),
         figure("at once", at_once),
     ]);
-    let whole = format::fours(&provider.id);
+    let mut whole = format::fours(&provider.id);
+    if !provider.confirmed {
+        fingerprint.push_str(" · one source");
+        whole.push_str(" · Only one node has shown this key so far; another that shows the same one confirms it");
+    }
     let name = provider.name.clone();
     view! {
         div(class=class) {

@@ -185,7 +185,7 @@ impl User {
         let input = tokio::select! {
             message = self.messages.recv() => {
                 let (content_topic, payload) = message.unwrap();
-                Input::Message { content_topic, payload }
+                Input::Message { content_topic, payload, source: String::new() }
             }
             () = sleep(pause) => Input::Tick,
         };
