@@ -2,6 +2,7 @@
 //! page may load and which licences may be linked. A finding names the file, the line and the rule.
 
 mod arrows;
+mod claims;
 mod files;
 mod licences;
 mod pages;
