@@ -153,7 +153,7 @@ pub fn start_backend(config: &Config, index: usize, backend: &BackendConfig) -> 
         BackendKind::Embedded { weights, quant, .. } => {
             start_embedded(config, index, backend, weights, *quant).map_err(failed)
         }
-        BackendKind::OpenAi { url, api_key_file, timeouts } => {
+        BackendKind::OpenAi { url, api_key_file, timeouts, .. } => {
             let key = api_key_file.as_deref().map(read_key).transpose().map_err(failed)?;
             let settings = openai::Settings {
                 url: url.clone(),

@@ -61,7 +61,7 @@ model = "smollm2"                   # or model_path = "file.gguf"
 # Any OpenAI-compatible server: vLLM, llama.cpp, LM Studio, Ollama, a hosted one.
 # [[backend]]
 # name = "gpu0"
-# kind = "openai"
+# kind = "openai"                   # or "ollama", whose url may be left out
 # url = "http://127.0.0.1:8000/v1"
 # api_key_file = "openai_key"       # beside this file, or a systemd credential
 # max_concurrency = "auto"

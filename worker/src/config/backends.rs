@@ -1,7 +1,7 @@
 //! `[[backend]]` sections: which fields belong to which kind.
 
 use super::{
-    Backend, BackendKind, ConfigError, DEFAULT_MODEL, Quant, Timeouts, Weights,
+    Backend, BackendKind, ConfigError, DEFAULT_MODEL, Quant, Server, Timeouts, Weights,
     check::{MAX_PARALLEL, Source},
     file::{self, Concurrency},
 };
@@ -10,6 +10,8 @@ use toml::Spanned;
 
 /// Backends one worker drives; more belong behind a cluster's URL.
 const MAX_BACKENDS: usize = 64;
+/// Where Ollama listens by itself.
+const OLLAMA_URL: &str = "http://127.0.0.1:11434/v1";
 
 pub(super) fn check_backends(
     source: &Source<'_>,
@@ -49,19 +51,13 @@ pub(super) fn check_backends(
         };
         let kind = match backend.kind.get_ref().as_str() {
             "embedded" => check_embedded(source, section)?,
-            "openai" => check_openai(source, section)?,
-            "ollama" => {
-                return Err(source.at(
-                    &backend.kind,
-                    "kind \"ollama\" is not there yet",
-                    "write kind = \"openai\" and url = \"http://127.0.0.1:11434/v1\": Ollama speaks that too",
-                ));
-            }
+            "openai" => check_server(source, section, Server::Any)?,
+            "ollama" => check_server(source, section, Server::Ollama)?,
             other => {
                 return Err(source.at(
                     &backend.kind,
                     format!("kind {other:?} is no kind of backend"),
-                    "write \"embedded\" or \"openai\"",
+                    "write \"embedded\", \"openai\" or \"ollama\"",
                 ));
             }
         };
@@ -117,12 +113,16 @@ fn check_embedded(source: &Source<'_>, section: &Spanned<file::Backend>) -> Resu
     Ok(BackendKind::Embedded { weights, quant, threads })
 }
 
-fn check_openai(source: &Source<'_>, section: &Spanned<file::Backend>) -> Result<BackendKind, ConfigError> {
+fn check_server(
+    source: &Source<'_>,
+    section: &Spanned<file::Backend>,
+    server: Server,
+) -> Result<BackendKind, ConfigError> {
     let backend = section.get_ref();
     if let Some(model) = &backend.model {
         return Err(source.at(
             model,
-            "an openai backend takes its models from [[model]] sections",
+            format!("an {} backend takes its models from [[model]] sections", backend.kind.get_ref()),
             "remove the line and write upstream_id in a [[model]]",
         ));
     }
@@ -133,32 +133,46 @@ fn check_openai(source: &Source<'_>, section: &Spanned<file::Backend>) -> Result
             "remove them or write kind = \"embedded\"",
         ));
     }
-    let Some(url) = &backend.url else {
-        return Err(source.at(
-            section,
-            format!("openai backend {:?} has no url", backend.name.get_ref()),
-            "add url = \"http://127.0.0.1:8000/v1\"",
-        ));
+    let url = match (&backend.url, server) {
+        (Some(url), _) => check_url(source, url, server)?,
+        (None, Server::Ollama) => OLLAMA_URL.to_owned(),
+        (None, Server::Any) => {
+            return Err(source.at(
+                section,
+                format!("openai backend {:?} has no url", backend.name.get_ref()),
+                "add url = \"http://127.0.0.1:8000/v1\"",
+            ));
+        }
     };
-    let parsed = reqwest::Url::parse(url.get_ref()).ok();
-    if !parsed
-        .is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty())
-    {
-        return Err(source.at(
-            url,
-            format!("url {:?} is no http or https address", url.get_ref()),
-            "write one such as \"http://127.0.0.1:8000/v1\"; keys go into api_key_file",
-        ));
-    }
     let default = Timeouts::default();
     Ok(BackendKind::OpenAi {
-        url: url.get_ref().trim_end_matches('/').to_owned(),
+        server,
+        url,
         api_key_file: backend.api_key_file.as_deref().map(|path| source.resolve(path)),
         timeouts: Timeouts {
             connect: backend.timeouts.connect.map_or(default.connect, |pause| pause.0),
             first_token: backend.timeouts.first_token.map_or(default.first_token, |pause| pause.0),
             idle: backend.timeouts.idle.map_or(default.idle, |pause| pause.0),
         },
+    })
+}
+
+/// The base address without its last slash. Ollama's is often written without the path that speaks OpenAI's protocol.
+fn check_url(source: &Source<'_>, url: &Spanned<String>, server: Server) -> Result<String, ConfigError> {
+    let parsed = reqwest::Url::parse(url.get_ref())
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty());
+    let Some(parsed) = parsed else {
+        return Err(source.at(
+            url,
+            format!("url {:?} is no http or https address", url.get_ref()),
+            "write one such as \"http://127.0.0.1:8000/v1\"; keys go into api_key_file",
+        ));
+    };
+    let base = url.get_ref().trim_end_matches('/');
+    Ok(match server {
+        Server::Ollama if parsed.path() == "/" => format!("{base}/v1"),
+        Server::Ollama | Server::Any => base.to_owned(),
     })
 }
 

@@ -214,6 +214,7 @@ fn check_listen(source: &Source<'_>, worker: &file::Worker, mode: Mode) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Server;
 
     fn read(text: &str) -> Result<Config, ConfigError> {
         check(Some(Path::new("/etc/w.toml")), text, &Flags::default(), &Environment::default())
@@ -245,7 +246,9 @@ mod tests {
         refuses("[worker]\nexternal = [\"example.org\"]\n", 2, "no multiaddr");
         refuses("[worker]\nmetrics = \"9464\"\n", 2, "no address");
         refuses("[[backend]]\nname = \"a\"\nkind = \"magic\"\n", 3, "\"magic\" is no kind");
-        refuses("[[backend]]\nname = \"a\"\nkind = \"ollama\"\n", 3, "11434/v1");
+        refuses("[[backend]]\nname = \"a\"\nkind = \"ollama\"\n", 1, "\"a\" serves no model");
+        refuses("[[backend]]\nname = \"a\"\nkind = \"ollama\"\nmodel = \"m\"\n", 4, "[[model]]");
+        refuses("[[backend]]\nname = \"a\"\nkind = \"ollama\"\nurl = \"gpu:11434\"\n", 4, "no http or https");
         refuses("[[backend]]\nname = \"a\"\nkind = \"openai\"\n", 1, "has no url");
         refuses("[[backend]]\nname = \"a\"\nkind = \"openai\"\nurl = \"file:///x\"\n", 4, "no http or https");
         refuses("[[backend]]\nname = \"a\"\nkind = \"embedded\"\n", 1, "names no weights");
@@ -290,10 +293,10 @@ mod tests {
             BackendKind::Embedded { weights: Weights::Catalogue("smollm2".into()), quant: Quant::Q8_0, threads: 1 }
         );
         assert_eq!(config.backends[0].max_concurrency, Some(2));
-        let BackendKind::OpenAi { url, api_key_file, timeouts } = &config.backends[1].kind else {
+        let BackendKind::OpenAi { server, url, api_key_file, timeouts } = &config.backends[1].kind else {
             panic!("{:?}", config.backends[1])
         };
-        assert_eq!(url, "http://127.0.0.1:8000/v1");
+        assert_eq!((*server, url.as_str()), (Server::Any, "http://127.0.0.1:8000/v1"));
         assert_eq!(api_key_file.as_deref(), Some(Path::new("/etc/openai_key")));
         assert_eq!(timeouts.first_token.as_secs(), 90);
         let [llama, smollm] = &config.models[..] else { panic!("{:?}", config.models) };
@@ -302,6 +305,25 @@ mod tests {
         assert_eq!((llama.preset.as_deref(), smollm.id.as_str()), (None, "smollm2"));
         assert!(smollm.preset.is_some());
         assert_eq!(config.notices.len(), 2, "metrics and prices: {:?}", config.notices);
+    }
+
+    #[test]
+    fn ollama_needs_no_url_and_no_path() {
+        let check = |line: &str, expected: &str| {
+            let text = format!(
+                "[[backend]]\nname = \"here\"\nkind = \"ollama\"\n{line}\n[[model]]\nid = \"llama3.2\"\n\
+                 backends = [\"here\"]\n"
+            );
+            let config = read(&text).unwrap();
+            let BackendKind::OpenAi { server, url, .. } = &config.backends[0].kind else {
+                panic!("{:?}", config.backends[0])
+            };
+            assert_eq!((*server, url.as_str()), (Server::Ollama, expected), "{line}");
+        };
+        check("", "http://127.0.0.1:11434/v1");
+        check("url = \"http://gpu:11434\"", "http://gpu:11434/v1");
+        check("url = \"http://gpu:11434/\"", "http://gpu:11434/v1");
+        check("url = \"https://gpu/ollama/v1/\"", "https://gpu/ollama/v1");
     }
 
     #[test]

@@ -101,6 +101,8 @@ pub enum BackendKind {
     },
     /// Any OpenAI-compatible server.
     OpenAi {
+        /// Which one, where the operator says so.
+        server: Server,
         /// Base, such as `http://127.0.0.1:8000/v1`.
         url: String,
         /// File of the API key, beside the configuration or in `$CREDENTIALS_DIRECTORY`.
@@ -108,6 +110,15 @@ pub enum BackendKind {
         /// Its patience.
         timeouts: Timeouts,
     },
+}
+
+/// Which program an OpenAI-compatible server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// Whatever it turns out to be.
+    Any,
+    /// Ollama.
+    Ollama,
 }
 
 /// Which weights an embedded backend loads.
