@@ -252,7 +252,7 @@ async fn check_backend(report: &mut Report, config: &Config, index: usize, backe
             report.add(name("threads"), Grade::Ok, format!("{threads} of {cores} cores"), "");
         }
     }
-    let started = match fleet::start_backend(config, index, backend) {
+    let started = match fleet::start_backend(config, index, backend).await {
         Ok(started) => started.backend,
         Err(error) => return split(report, &name("start"), &error.to_string()),
     };

@@ -2,8 +2,12 @@
 //! all from the same numbers.
 
 use crate::{
-    config::{Backend as BackendConfig, BackendKind, Config, Model as ModelConfig, Quant, Weights},
-    inference::{Backend, Model, Route, Scheduler, openai, preset::Preset},
+    config::{Backend as BackendConfig, BackendKind, Config, Model as ModelConfig, Quant, Server, Weights},
+    inference::{
+        Backend, Model, Route, Scheduler,
+        openai::{self, Program},
+        preset::Preset,
+    },
 };
 use privacyai::{
     client,
@@ -21,8 +25,6 @@ use crate::inference::{catalogue, embedded};
 
 /// Jobs at once of an embedded backend that sets none: sequences share the processor, so more only slows all.
 const EMBEDDED_CONCURRENCY: u32 = 2;
-/// Jobs at once of a server that sets none and does not tell: what a hosted service or a small GPU takes.
-const SERVER_CONCURRENCY: u32 = 8;
 /// Jobs that may wait, per job at once.
 const QUEUE_PER_JOB: u32 = 2;
 /// Longer is no API key.
@@ -56,18 +58,20 @@ pub struct Running {
     context: Option<u32>,
     weights_hash: Option<[u8; 32]>,
     quantisation: &'static str,
-    engine: &'static str,
+    /// The program that runs it, as announced.
+    pub engine: &'static str,
 }
 
 impl Fleet {
-    /// Loads the embedded models and starts the scheduler. Needs a tokio runtime; loading blocks for about a second.
+    /// Loads the embedded models, asks the servers what they are and starts the scheduler. Needs a tokio runtime; loading
+    /// blocks for about a second.
     ///
     /// # Errors
     /// Names the backend and how to get what is missing.
-    pub fn start(config: &Config) -> Result<Self, FleetError> {
+    pub async fn start(config: &Config) -> Result<Self, FleetError> {
         let mut running = Vec::new();
         for (index, backend) in config.backends.iter().enumerate() {
-            running.push(start_backend(config, index, backend)?);
+            running.push(start_backend(config, index, backend).await?);
         }
         let slots: Vec<Arc<Semaphore>> =
             running.iter().map(|running| Arc::new(Semaphore::new(running.concurrency as usize))).collect();
@@ -147,13 +151,13 @@ fn offer(model: &ModelConfig, runners: &[&Running]) -> Offer {
 ///
 /// # Errors
 /// As [`Fleet::start`].
-pub fn start_backend(config: &Config, index: usize, backend: &BackendConfig) -> Result<Running, FleetError> {
+pub async fn start_backend(config: &Config, index: usize, backend: &BackendConfig) -> Result<Running, FleetError> {
     let failed = |reason: String| FleetError { backend: backend.name.clone(), reason };
     match &backend.kind {
         BackendKind::Embedded { weights, quant, .. } => {
             start_embedded(config, index, backend, weights, *quant).map_err(failed)
         }
-        BackendKind::OpenAi { url, api_key_file, timeouts, .. } => {
+        BackendKind::OpenAi { server, url, api_key_file, timeouts } => {
             let key = api_key_file.as_deref().map(read_key).transpose().map_err(failed)?;
             let settings = openai::Settings {
                 url: url.clone(),
@@ -163,15 +167,24 @@ pub fn start_backend(config: &Config, index: usize, backend: &BackendConfig) -> 
                     first_token: timeouts.first_token,
                     idle: timeouts.idle,
                 },
-                is_vllm: false,
             };
+            let client = openai::OpenAi::new(&settings).map_err(|error| failed(error.to_string()))?;
+            let program = match server {
+                Server::Any => client.recognise().await,
+                Server::Ollama => Program::Ollama,
+            };
+            let concurrency = match backend.max_concurrency {
+                Some(jobs) => jobs,
+                None => client.slots(program).await,
+            };
+            tracing::info!(backend = backend.name, program = program.as_str(), concurrency, "a server");
             Ok(Running {
-                backend: Arc::new(openai::OpenAi::new(&settings).map_err(|error| failed(error.to_string()))?),
-                concurrency: backend.max_concurrency.unwrap_or(SERVER_CONCURRENCY),
+                backend: Arc::new(client),
+                concurrency,
                 context: None,
                 weights_hash: None,
                 quantisation: "",
-                engine: "openai",
+                engine: program.as_str(),
             })
         }
     }

@@ -64,7 +64,7 @@ model = "smollm2"                   # or model_path = "file.gguf"
 # kind = "openai"                   # or "ollama", whose url may be left out
 # url = "http://127.0.0.1:8000/v1"
 # api_key_file = "openai_key"       # beside this file, or a systemd credential
-# max_concurrency = "auto"
+# max_concurrency = "auto"          # as the server tells: llama.cpp its slots, vLLM 32, Ollama 1, others 8
 # timeouts = { connect = "5s", first_token = "120s", idle = "30s" }
 #
 # [[model]]

@@ -82,7 +82,7 @@ pub fn run(setting: &Setting) -> Result<End, Box<dyn Error>> {
         .thread_name("backends")
         .enable_all()
         .build()?;
-    let fleet = inference.block_on(async { Fleet::start(&setting.config) })?;
+    let fleet = inference.block_on(Fleet::start(&setting.config))?;
     let edge = edge_runtime()?;
     let end = edge.block_on(run_edge(setting, &folder, &network, root, fleet, inference.handle().clone()));
     edge.shutdown_timeout(CLOSING);

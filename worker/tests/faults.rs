@@ -38,7 +38,6 @@ impl Bench {
                 first_token: Duration::from_millis(1_500),
                 idle: Duration::from_millis(500),
             },
-            is_vllm: false,
         };
         let backend = Arc::new(OpenAi::new(&settings).expect("a client"));
         let slots = Arc::new(Semaphore::new(8));
@@ -229,12 +228,7 @@ async fn a_server_that_is_gone_is_a_failure_and_withdrawn() {
     let whole = bench.collect(&[1]).await.remove(0);
     assert_eq!(whole.end, Some(Ok("stop".to_owned())));
     assert_eq!(whole.usage, Some((5, 0)));
-    let settings = Settings {
-        url: "http://127.0.0.1:9/v1".to_owned(),
-        api_key: None,
-        timeouts: Timeouts::default(),
-        is_vllm: false,
-    };
+    let settings = Settings { url: "http://127.0.0.1:9/v1".to_owned(), api_key: None, timeouts: Timeouts::default() };
     let gone = Model {
         id: "gone".to_owned(),
         routes: vec![Route {

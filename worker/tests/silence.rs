@@ -41,7 +41,6 @@ async fn no_log_holds_a_word_of_a_prompt_or_an_answer() {
         url: format!("http://{}/v1", server.address),
         api_key: Some(KEY.to_owned().into()),
         timeouts: Timeouts::default(),
-        is_vllm: false,
     };
     let backend = Arc::new(OpenAi::new(&settings).expect("a client"));
     let slots = Arc::new(Semaphore::new(8));

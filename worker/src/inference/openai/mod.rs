@@ -3,6 +3,9 @@
 
 mod answer;
 mod body;
+mod program;
+
+pub use program::Program;
 
 use super::{Backend, ChatRequest, Failure, Health, Token, code};
 use answer::Answer;
@@ -42,8 +45,6 @@ pub struct Settings {
     pub api_key: Option<Zeroizing<String>>,
     /// How long to wait.
     pub timeouts: Timeouts,
-    /// It is vLLM.
-    pub is_vllm: bool,
 }
 
 /// How long to wait for a server.
@@ -83,7 +84,7 @@ pub struct OpenAi {
     chat: Url,
     models: Url,
     timeouts: Timeouts,
-    is_vllm: bool,
+    continuous_usage: AtomicBool,
     no_stream_options: AtomicBool,
     completion_limit: AtomicBool,
 }
@@ -123,7 +124,7 @@ impl OpenAi {
             chat: base.join("chat/completions").map_err(|_| bad_url())?,
             models: base.join("models").map_err(|_| bad_url())?,
             timeouts: settings.timeouts,
-            is_vllm: settings.is_vllm,
+            continuous_usage: AtomicBool::new(false),
             no_stream_options: AtomicBool::new(false),
             completion_limit: AtomicBool::new(false),
         })
@@ -133,8 +134,25 @@ impl OpenAi {
         Dialect {
             no_stream_options: self.no_stream_options.load(Ordering::Relaxed),
             completion_limit: self.completion_limit.load(Ordering::Relaxed),
-            continuous_usage: self.is_vllm,
+            continuous_usage: self.continuous_usage.load(Ordering::Relaxed),
         }
+    }
+
+    /// The models that it lists; none where it has no list.
+    async fn list(&self) -> Result<Option<Vec<ListedModel>>, Failure> {
+        let ask = async {
+            let response = self.client.get(self.models.clone()).send().await;
+            let response = response.map_err(|_| Failure::new(code::MODEL_UNAVAILABLE))?;
+            match response.status() {
+                status if status.is_success() => read_at_most(response, MAX_JSON_BYTES).await.map(Some),
+                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
+                status => Err(failure_of(status, response.headers())),
+            }
+        };
+        let body = timeout(PROBE_TIMEOUT, ask).await.map_err(|_| Failure::new(code::MODEL_UNAVAILABLE))??;
+        let Some(body) = body else { return Ok(None) };
+        let list: ModelList = serde_json::from_slice(&body).map_err(|_| Failure::new(code::MODEL_UNAVAILABLE))?;
+        Ok(Some(list.data))
     }
 
     /// Sends the request; tries again at once where a server only dislikes a field that it need not know.
@@ -231,20 +249,8 @@ struct Deadlines {
 #[async_trait]
 impl Backend for OpenAi {
     async fn models(&self) -> Result<Vec<String>, Failure> {
-        let ask = async {
-            let response = self.client.get(self.models.clone()).send().await;
-            let response = response.map_err(|_| Failure::new(code::MODEL_UNAVAILABLE))?;
-            match response.status() {
-                status if status.is_success() => read_at_most(response, MAX_JSON_BYTES).await.map(Some),
-                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
-                status => Err(failure_of(status, response.headers())),
-            }
-        };
-        let body = timeout(PROBE_TIMEOUT, ask).await.map_err(|_| Failure::new(code::MODEL_UNAVAILABLE))??;
-        let Some(body) = body else { return Ok(Vec::new()) };
-        let list: ModelList = serde_json::from_slice(&body).map_err(|_| Failure::new(code::MODEL_UNAVAILABLE))?;
         let mut ids = Vec::new();
-        for model in list.data {
+        for model in self.list().await?.unwrap_or_default() {
             // Ollama adds this tag to names without one.
             if let Some(short) = model.id.strip_suffix(":latest") {
                 ids.push(short.to_owned());
@@ -299,6 +305,7 @@ struct ModelList {
 #[derive(serde::Deserialize)]
 struct ListedModel {
     id: String,
+    owned_by: Option<String>,
 }
 
 async fn deliver(tokens: Vec<Token>, out: &mpsc::Sender<Token>) -> Result<(), Failure> {
@@ -403,7 +410,7 @@ mod tests {
     use super::*;
 
     fn check(url: &str, expected: Option<&str>) {
-        let settings = Settings { url: url.to_owned(), api_key: None, timeouts: Timeouts::default(), is_vllm: false };
+        let settings = Settings { url: url.to_owned(), api_key: None, timeouts: Timeouts::default() };
         let chat = OpenAi::new(&settings).ok().map(|server| server.chat.to_string());
         assert_eq!(chat.as_deref(), expected, "{url}");
     }
