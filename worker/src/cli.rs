@@ -32,8 +32,8 @@ Environment:
 
 Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 130 stopped before all answers were finished.
 
-A backup is a copy of the state folder while the worker is stopped. To keep prompts out of swap and core dumps, run with
-swap off or encrypted and `ulimit -c 0` (systemd: LimitCORE=0, MemorySwapMax=0).";
+A backup is a copy of the state folder while the worker is stopped. A serving worker leaves no core dump. To keep
+questions out of swap too, run with swap off or encrypted (systemd: MemorySwapMax=0).";
 
 /// Flags of every command.
 #[derive(Clone, Debug, Default, Args)]

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 mod discovery;
 pub mod doctor;
+pub mod dumps;
 pub mod fleet;
 pub mod inference;
 pub mod init;

@@ -4,7 +4,7 @@ use clap::Parser as _;
 use privacyai_worker::{
     cli::{self, Cli, Command},
     config::{Config, ConfigError, Environment, Flags},
-    doctor,
+    doctor, dumps,
     init::{self, Force},
     log, models, network,
     run::{self, Setting},
@@ -33,6 +33,11 @@ fn main() -> ExitCode {
 }
 
 fn execute(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
+    if matches!(cli.command, Command::Run(_) | Command::Node(_))
+        && let Err(error) = dumps::forbid()
+    {
+        eprintln!("note: core dumps cannot be switched off ({error}): a crash may write questions to the disk");
+    }
     let look_up = |name: &str| std::env::var(name).ok();
     let serve = match &cli.command {
         Command::Run(serve) | Command::Node(serve) => serve.clone(),

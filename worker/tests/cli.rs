@@ -121,3 +121,24 @@ fn one_worker_has_an_id_and_a_configured_port() {
         machine.check(&[], &["node", "--config", &config], 1, &[&format!("port {port} is in use"), field]);
     }
 }
+
+/// What is in the memory of a serving process must not be written to a disk when it crashes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_serving_worker_leaves_no_core_dump() {
+    let machine = Machine::new();
+    let config = machine.config(
+        "[[backend]]\nname = \"gone\"\nkind = \"openai\"\nurl = \"http://127.0.0.1:9/v1\"\n\
+         [[model]]\nid = \"m\"\nbackends = [\"gone\"]\n",
+    );
+    for (id, arguments) in [("one", vec!["node"]), ("two", vec!["run", "--config", &config])] {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -S -c \"$(ulimit -H -c)\"; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_worker")]);
+        command.env("XDG_STATE_HOME", &machine.0).env("PROVIDER_ID", id).args(&arguments).stdin(Stdio::null());
+        let (running, _) = Running::start(command);
+        let limits = fs::read_to_string(format!("/proc/{}/limits", running.0.id())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        let (soft, hard) = (core.split_whitespace().nth(4), core.split_whitespace().nth(5));
+        assert_eq!((soft, hard), (Some("0"), Some("0")), "{arguments:?}: {limits}");
+    }
+}
