@@ -76,18 +76,18 @@ async function show() {
 async function ask(panel, port, provider, question, turn) {
   console.log(`\n  You to ${provider.name}: ${question}\n`);
   const asked = await panel.send(question);
-  const text = asked.locator('[data-testid="answer-text"]');
+  const id = await asked.getAttribute("data-message-id");
   let shown = "";
   await until("the answer's end", async () => {
-    const now = (await text.count()) > 0 ? await text.innerText() : "";
-    process.stdout.write(now.startsWith(shown) ? now.slice(shown.length) : "");
-    if (shown === "" && now !== "") await shoot(panel, `streaming-${turn}`);
-    shown = now;
-    return !LIVE.includes(await asked.getAttribute("data-phase"));
+    const message = await port.message(id);
+    const text = message?.text ?? "";
+    process.stdout.write(text.slice(shown.length));
+    if (shown === "" && text !== "") await shoot(panel, `streaming-${turn}`);
+    shown = text;
+    return message && !LIVE.includes(message.phase);
   }, 180);
-  const whole = (await text.count()) > 0 ? await text.innerText() : "";
-  process.stdout.write(whole.startsWith(shown) ? whole.slice(shown.length) : `\n${whole}`);
-  const message = await port.ended(await asked.getAttribute("data-message-id"));
+  const message = await port.ended(id);
+  process.stdout.write(message.text.slice(shown.length));
   if (message.phase !== "complete") throw new Error(`${provider.name} did not answer: ${message.phase} ${message.code ?? ""}`);
   const tokens = message.tokens?.[1] ?? 0;
   const seconds = ((message.total_ms ?? 0) - (message.first_ms ?? 0)) / 1000;

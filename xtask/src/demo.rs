@@ -20,7 +20,7 @@ pub struct Options {
 
 /// Two providers whose ids pick different presets of the demo model: plain prose, and numbered lists.
 const PROVIDERS: [(&str, &str); 2] = [("brightwater", "Brightwater"), ("kestrel", "Kestrel")];
-const QUESTIONS: [&str; 2] = ["What is the capital of France?", "Give me three tips for sleeping better."];
+const QUESTIONS: [&str; 2] = ["Tell me about rain.", "Give me three tips for sleeping better."];
 
 /// Runs the demo.
 ///
