@@ -6,7 +6,10 @@ use privacyai::{
     identity::{ProviderId, RootKey},
     provider::{self, Config, Note, Offer, Provider},
 };
-use privacyai_tests::memory_network::{Faults, Network, Pace, pieces};
+use privacyai_tests::{
+    memory_network::{Faults, Network, Pace, pieces},
+    rounds,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
@@ -115,21 +118,22 @@ fn cold_discovery_works_from_store_alone_and_from_live_messages_alone() {
     assert_eq!(seen.models.len(), 2);
 }
 
-/// A hundred networks with a hundred conversations each, in two halves so that two cores share them.
+/// A hundred networks with a hundred conversations each, in two halves so that two cores share them; a thousand in a
+/// deep run.
 #[test]
 fn ten_thousand_conversations_at_five_percent_loss_first_half() {
-    converse(0..50);
+    converse(0..rounds(50));
 }
 
 #[test]
 fn ten_thousand_conversations_at_five_percent_loss_second_half() {
-    converse(50..100);
+    converse(rounds(50)..rounds(100));
 }
 
-fn converse(seeds: std::ops::Range<u64>) {
+fn converse(seeds: std::ops::Range<u32>) {
     const BATCH: u64 = 100;
     let (mut complete, mut honest) = (0u32, 0u32);
-    for seed in seeds {
+    for seed in seeds.map(u64::from) {
         let mut network = Network::new(seed, Faults::gossip(50));
         add(&mut network, "one", FAST_MODEL);
         let client = network.add_client();

@@ -20,7 +20,10 @@ use privacyai::{
     replay::{Contexts, ReplayCache},
     topic::Topic,
 };
-use privacyai_tests::exchange::{NOW, NOW_S, Provider, body, request, rng};
+use privacyai_tests::{
+    exchange::{NOW, NOW_S, Provider, body, request, rng},
+    rounds,
+};
 use proptest::prelude::*;
 
 /// Every byte of `bytes` changed in turn: `refused` must say yes to each.
@@ -224,7 +227,7 @@ fn decode_everything(bytes: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(rounds(256)) })]
 
     #[test]
     fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {

@@ -35,6 +35,13 @@ pub fn check_vectors() -> Result<String, String> {
     }
 }
 
+/// How often a long test goes round: `normal` times, and ten times as often in a deep run (`PRIVACYAI_DEEP`, as
+/// `cargo xtask test --deep` sets it).
+#[cfg(not(target_arch = "wasm32"))]
+pub fn rounds(normal: u32) -> u32 {
+    if std::env::var_os("PRIVACYAI_DEEP").is_some() { normal.saturating_mul(10) } else { normal }
+}
+
 /// Fails with both values when they differ.
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), String> {
     if found == expected { Ok(()) } else { Err(format!("{what}: found {found:?}, expected {expected:?}")) }

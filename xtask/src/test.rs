@@ -51,6 +51,11 @@ const GROUPS: [(&str, Runner); 7] = [
     ("browser", browser),
 ];
 
+/// What only a deep run adds.
+const NOT_RUN: &str = "Not run here, but by `cargo xtask test --deep`: 100,000 conversations over a lossy network instead of \
+10,000, ten times the random bytes for each decoder, 2,000 routed requests instead of 200, and a soak of ten minutes \
+with dying workers.";
+
 /// Runs the groups and ends with `N passed, N failed`.
 ///
 /// # Errors
@@ -91,7 +96,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         );
     }
     if !options.deep {
-        println!("Not run here, but by `cargo xtask test --deep`: long browser and conversation runs.");
+        println!("{NOT_RUN}");
     }
     println!("{} passed, {} failed", report.passed, report.failed);
     if report.failed == 0 { Ok(()) } else { Err("some tests failed; the lines above name them".into()) }

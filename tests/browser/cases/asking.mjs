@@ -71,7 +71,8 @@ export const asking = [
         providers: WORDS.map((words) => ({ handle: `words-${words}`, words })),
       });
       const { port } = await bench.joined({ market });
-      const asked = Array.from({ length: 200 }, (_, n) => ({ worker: market.workers[n % 3], words: WORDS[n % 3], text: `Question ${n} of 200` }));
+      const count = bench.deep ? 2_000 : 200;
+      const asked = Array.from({ length: count }, (_, n) => ({ worker: market.workers[n % 3], words: WORDS[n % 3], text: `Question ${n} of ${count}` }));
       const waiting = [...asked];
       const lane = async () => {
         for (let one = waiting.shift(); one; one = waiting.shift()) {
@@ -82,7 +83,7 @@ export const asking = [
       const wrong = asked.filter(({ worker, words, text, message }) =>
         message.phase !== "complete" || message.provider !== worker.id || message.text.trim() !== Mock.text(text, words).trim());
       assert.deepEqual(wrong.map(({ text, message }) => [text, message.phase, message.provider]), []);
-      return "200 of 200";
+      return `${count} of ${count}`;
     },
   },
   {

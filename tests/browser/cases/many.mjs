@@ -1,9 +1,13 @@
-// Ten people at once.
+// Ten people at once, and one for a long time.
 import assert from "node:assert/strict";
+import { LIVE } from "../extension.mjs";
 import { Mock } from "../market.mjs";
 
 const PEOPLE = 10;
 const VISIBLE = 2;
+const SOAK_MS = 600_000;
+/** Every so often a worker of the soak is killed and started again. */
+const KILL_MS = 30_000;
 
 export const many = [
   {
@@ -29,6 +33,40 @@ export const many = [
           assert.equal(message.text.trim(), expected);
         }
       }));
+    },
+  },
+  {
+    name: "ten minutes of questions while workers die and come back: each is answered word for word or ends honestly",
+    long: true,
+    seconds: SOAK_MS / 1_000 + 300,
+    async run(bench) {
+      const words = [10, 50, 100];
+      const market = await bench.own_market({ providers: words.map((words) => ({ handle: `words-${words}`, words })) });
+      const { port } = await bench.joined({ market });
+      const end = Date.now() + SOAK_MS;
+      const count = { complete: 0, honest: 0 };
+      const lane = async (lane) => {
+        for (let n = 0; Date.now() < end; n += 1) {
+          const which = (lane + n) % words.length;
+          const text = `Question ${n} of lane ${lane}`;
+          const { phase, text: got } = await port.answer(text, { provider: market.workers[which].id, seconds: 120 });
+          const whole = Mock.text(text, words[which]).trim();
+          assert.ok(!LIVE.includes(phase) && whole.startsWith(got.trim()), `${text}: ${phase}, never wrong text`);
+          if (phase === "complete") assert.equal(got.trim(), whole);
+          count[phase === "complete" ? "complete" : "honest"] += 1;
+        }
+      };
+      const killer = async () => {
+        for (let n = 0; Date.now() + KILL_MS < end; n += 1) {
+          await new Promise((resolve) => setTimeout(resolve, KILL_MS));
+          const worker = market.workers[n % words.length];
+          await worker.stop("SIGKILL");
+          await worker.start();
+        }
+      };
+      await Promise.all([killer(), ...Array.from({ length: 4 }, (_, n) => lane(n))]);
+      assert.ok(count.complete > 9 * count.honest, JSON.stringify(count));
+      return `${count.complete} whole, ${count.honest} honestly cut`;
     },
   },
 ];
