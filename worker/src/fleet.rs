@@ -25,6 +25,8 @@ use crate::inference::{catalogue, embedded};
 
 /// Jobs at once of an embedded backend that sets none: sequences share the processor, so more only slows all.
 const EMBEDDED_CONCURRENCY: u32 = 2;
+/// The engine in this process, as announced.
+pub const EMBEDDED_ENGINE: &str = "candle";
 /// Jobs that may wait, per job at once.
 const QUEUE_PER_JOB: u32 = 2;
 /// Longer is no API key.
@@ -241,7 +243,7 @@ fn start_embedded(
         backend: Arc::new(loaded),
         weights_hash,
         quantisation,
-        engine: "candle",
+        engine: EMBEDDED_ENGINE,
     })
 }
 

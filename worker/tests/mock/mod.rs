@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 /// Names of models that misbehave.
@@ -45,6 +46,15 @@ pub const FAULTS: [&str; 28] = [
     "ignore_cancel",
     "refuses_options",
 ];
+
+/// Names of models that answer, and do one thing in a way that `worker doctor` finds.
+pub const HABITS: [&str; 6] =
+    ["ignores_stop", "ignores_tools", "breaks_characters", "one_at_a_time", "computes_on", "cuts_context"];
+
+/// How long `computes_on` keeps its only slot after its client left.
+const COMPUTES_ON: Duration = Duration::from_secs(4);
+/// What `cuts_context` reads of a prompt, in tokens.
+const CUT_CONTEXT: usize = 4_096;
 
 /// A request's head or body is no larger in any test.
 const MAX_REQUEST: u64 = 16 << 20;
@@ -85,12 +95,13 @@ impl Mock {
         let address = listener.local_addr()?;
         let counts = Arc::new(Counts::default());
         let shared = counts.clone();
+        let single = Arc::new(Mutex::new(()));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let counts = shared.clone();
+                let (counts, single) = (shared.clone(), single.clone());
                 tokio::spawn(async move {
                     // A client that goes away is no error of the server's.
-                    let _ = serve(stream, pace, &counts).await;
+                    let _ = serve(stream, pace, &counts, &single).await;
                 });
             }
         });
@@ -116,7 +127,7 @@ pub fn words(model: &str, question: &str, tokens: usize, max_tokens: usize) -> V
     words
 }
 
-async fn serve(stream: TcpStream, pace: Pace, counts: &Counts) -> io::Result<()> {
+async fn serve(stream: TcpStream, pace: Pace, counts: &Counts, single: &Arc<Mutex<()>>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (read, write) = stream.into_split();
     let mut read = BufReader::new(read);
@@ -130,6 +141,10 @@ async fn serve(stream: TcpStream, pace: Pace, counts: &Counts) -> io::Result<()>
         }
         let request: Value = serde_json::from_slice(&body).unwrap_or_default();
         counts.requests.fetch_add(1, Ordering::Relaxed);
+        let slot = match request["model"].as_str() {
+            Some("one_at_a_time" | "computes_on") => Some(single.clone().lock_owned().await),
+            _ => None,
+        };
         let closed = async {
             // Clients send nothing while they read: the only event is their end.
             let _ = read.read_u8().await;
@@ -146,6 +161,10 @@ async fn serve(stream: TcpStream, pace: Pace, counts: &Counts) -> io::Result<()>
                 if request["model"] == "ignore_cancel" {
                     tokio::time::sleep(Duration::from_secs(2)).await;
                 }
+                if request["model"] == "computes_on" {
+                    tokio::time::sleep(COMPUTES_ON).await;
+                }
+                drop(slot);
                 return Err(error);
             }
         }
@@ -177,7 +196,7 @@ async fn read_request(read: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<
 }
 
 fn model_list() -> String {
-    let mut ids: Vec<String> = FAULTS.iter().map(|name| (*name).to_owned()).collect();
+    let mut ids: Vec<String> = FAULTS.iter().chain(&HABITS).map(|name| (*name).to_owned()).collect();
     ids.push("mock".to_owned());
     for n in [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000] {
         ids.push(format!("known:{n}"));
@@ -193,7 +212,14 @@ async fn answer(reply: &mut Reply, request: &Value, pace: Pace, started: Instant
     let question = question_of(request);
     let limit = request["max_tokens"].as_u64().or(request["max_completion_tokens"].as_u64());
     let limit = limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
-    let words = words(model, &question, pace.tokens, limit);
+    let mut words = words(model, &question, pace.tokens, limit);
+    let stops: Vec<&str> = request["stop"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let stopped = words.iter().position(|word| model != "ignores_stop" && stops.iter().any(|stop| word.contains(stop)));
+    words.truncate(stopped.unwrap_or(words.len()));
+    if model == "breaks_characters" {
+        words.iter_mut().for_each(|word| *word = word.replace('🌍', "\u{FFFD}\u{FFFD}"));
+    }
+    let calls = !request["tools"].is_null() && model != "ignores_tools";
     let token_time = if model == "slow_10x" { pace.token * 10 } else { pace.token };
 
     match model {
@@ -243,6 +269,12 @@ async fn answer(reply: &mut Reply, request: &Value, pace: Pace, started: Instant
         _ => {}
     }
 
+    if calls {
+        let function = json!({ "name": request["tools"][0]["function"]["name"], "arguments": "{}" });
+        let call = json!({ "index": 0, "id": "call", "type": "function", "function": function });
+        reply.event(&chunk(&json!({ "tool_calls": [call] }), None)).await?;
+        words.clear();
+    }
     for (n, word) in words.iter().enumerate() {
         let steps = u32::try_from(n).unwrap_or(u32::MAX);
         sleep_until(started + pace.first + token_time.saturating_mul(steps)).await;
@@ -284,6 +316,7 @@ async fn answer(reply: &mut Reply, request: &Value, pace: Pace, started: Instant
     if model != "no_finish" {
         let reason = match model {
             "abort_then_done" => "abort",
+            _ if calls => "tool_calls",
             _ if words.len() >= limit => "length",
             _ => "stop",
         };
@@ -294,7 +327,9 @@ async fn answer(reply: &mut Reply, request: &Value, pace: Pace, started: Instant
     }
     if model != "usage_missing" && !request["stream_options"].is_null() {
         let completion = if model == "wrong_usage" { 1_000_000 } else { words.len() };
-        let usage = json!({ "prompt_tokens": question.len() / 4, "completion_tokens": completion });
+        let read = if model == "cuts_context" { CUT_CONTEXT } else { usize::MAX };
+        let prompt = (question.len() / 4).min(read);
+        let usage = json!({ "prompt_tokens": prompt, "completion_tokens": completion });
         reply.event(&json!({ "choices": [], "usage": usage }).to_string()).await?;
     }
     if model != "no_done" {
