@@ -139,6 +139,10 @@ async fn serve(stream: TcpStream, pace: Pace, counts: &Counts, single: &Arc<Mute
             reply.whole("200 OK", "application/json", &model_list()).await?;
             continue;
         }
+        if !path.ends_with("/chat/completions") {
+            reply.whole("404 Not Found", "text/plain", "").await?;
+            continue;
+        }
         let request: Value = serde_json::from_slice(&body).unwrap_or_default();
         counts.requests.fetch_add(1, Ordering::Relaxed);
         let slot = match request["model"].as_str() {
