@@ -32,6 +32,9 @@ Environment:
 
 Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 130 stopped before all answers were finished.
 
+Signals: SIGTERM and SIGINT finish running answers (a second one does not); SIGHUP reads the configuration anew, of which
+prices, queue, max_concurrency and max_output_tokens of models take effect at once and the rest at the next start.
+
 A backup is a copy of the state folder while the worker is stopped. A serving worker leaves no core dump. To keep
 questions out of swap too, run with swap off or encrypted (systemd: MemorySwapMax=0).";
 

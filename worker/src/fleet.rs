@@ -4,7 +4,7 @@
 use crate::{
     config::{Backend as BackendConfig, BackendKind, Config, Model as ModelConfig, Quant, Server, Weights},
     inference::{
-        Backend, Model, Route, Scheduler,
+        Backend, Limits, Model, Route, Scheduler,
         openai::{self, Program},
         preset::Preset,
     },
@@ -40,6 +40,17 @@ pub struct Fleet {
     pub inference: mpsc::Receiver<Input>,
     /// What is announced while every backend is up.
     pub offers: Vec<Offer>,
+    /// Jobs at once of each model's backends together, in the order of the offers.
+    pub capacity: Vec<u32>,
+}
+
+/// What the operator may change while the worker runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What is announced from then on.
+    pub offers: Vec<Offer>,
+    /// The limits of each model of this id.
+    pub limits: Vec<(String, Limits)>,
 }
 
 /// Why a backend cannot be had.
@@ -77,12 +88,13 @@ impl Fleet {
         }
         let slots: Vec<Arc<Semaphore>> =
             running.iter().map(|running| Arc::new(Semaphore::new(running.concurrency as usize))).collect();
-        let mut models = Vec::new();
-        let mut offers = Vec::new();
+        let (mut models, mut offers, mut capacity) = (Vec::new(), Vec::new(), Vec::new());
         for model in &config.models {
             let runners: Vec<(&Running, &Arc<Semaphore>)> =
                 model.backends.iter().filter_map(|index| Some((running.get(*index)?, slots.get(*index)?))).collect();
-            let offer = offer(model, &runners.iter().map(|(running, _)| *running).collect::<Vec<_>>());
+            let sum = runners.iter().fold(0_u32, |sum, (running, _)| sum.saturating_add(running.concurrency)).max(1);
+            let offer = offer(model, &runners.iter().map(|(running, _)| *running).collect::<Vec<_>>(), sum);
+            capacity.push(sum);
             let preset = model.preset.as_deref().and_then(Preset::parse);
             models.push(Model {
                 id: model.id.clone(),
@@ -104,31 +116,50 @@ impl Fleet {
             offers.push(offer);
         }
         let (scheduler, inference) = Scheduler::start(models);
-        Ok(Self { scheduler, inference, offers })
+        Ok(Self { scheduler, inference, offers, capacity })
     }
 }
 
 /// What the configuration offers now, when only prices and limits changed since `old`; none when a restart is needed.
-pub fn reload(old: &Config, new: &Config, offers: &[Offer]) -> Option<Vec<Offer>> {
+pub fn reload(old: &Config, new: &Config, offers: &[Offer], capacity: &[u32]) -> Option<Terms> {
     let same = old.backends == new.backends
         && old.models.len() == new.models.len()
         && old.models.iter().zip(&new.models).all(|(old, new)| {
-            ModelConfig { price_in: new.price_in, price_out: new.price_out, queue: new.queue, ..old.clone() } == *new
+            let terms = ModelConfig {
+                price_in: new.price_in,
+                price_out: new.price_out,
+                queue: new.queue,
+                max_concurrency: new.max_concurrency,
+                max_output_tokens: new.max_output_tokens,
+                ..old.clone()
+            };
+            terms == *new
         });
     same.then(|| {
-        let mut offers = offers.to_vec();
-        for (offer, model) in offers.iter_mut().zip(&new.models) {
+        let (mut offers, mut limits) = (offers.to_vec(), Vec::new());
+        for ((offer, model), sum) in offers.iter_mut().zip(&new.models).zip(capacity) {
             offer.model.price_in = model.price_in;
             offer.model.price_out = model.price_out;
-            offer.queue = model.queue.unwrap_or(offer.concurrency.saturating_mul(QUEUE_PER_JOB));
+            (offer.concurrency, offer.queue) = places(model, *sum);
+            let limits_of_model = Limits {
+                concurrency: offer.concurrency,
+                queue: offer.queue,
+                max_output_tokens: model.max_output_tokens,
+            };
+            limits.push((model.id.clone(), limits_of_model));
         }
-        offers
+        Terms { offers, limits }
     })
 }
 
-fn offer(model: &ModelConfig, runners: &[&Running]) -> Offer {
-    let sum = runners.iter().fold(0_u32, |sum, running| sum.saturating_add(running.concurrency)).max(1);
-    let concurrency = model.max_concurrency.unwrap_or(sum).min(sum);
+/// Jobs of a model that run at once and that may wait, of so many that its backends run at once.
+fn places(model: &ModelConfig, capacity: u32) -> (u32, u32) {
+    let concurrency = model.max_concurrency.unwrap_or(capacity).min(capacity);
+    (concurrency, model.queue.unwrap_or(concurrency.saturating_mul(QUEUE_PER_JOB)))
+}
+
+fn offer(model: &ModelConfig, runners: &[&Running], capacity: u32) -> Offer {
+    let (concurrency, queue) = places(model, capacity);
     let first = runners.first();
     let context = runners.iter().filter_map(|running| running.context).min();
     Offer {
@@ -145,7 +176,7 @@ fn offer(model: &ModelConfig, runners: &[&Running]) -> Offer {
             weights_hash: first.and_then(|running| running.weights_hash),
         },
         concurrency,
-        queue: model.queue.unwrap_or(concurrency.saturating_mul(QUEUE_PER_JOB)),
+        queue,
     }
 }
 

@@ -152,6 +152,7 @@ async fn run_edge(
         root,
     );
     let (ready, is_ready) = oneshot::channel();
+    let reloaded = reloads(setting, &fleet)?;
     let edge = Edge {
         node: place.node.clone(),
         storage,
@@ -159,7 +160,7 @@ async fn run_edge(
         runtime: inference,
         inference: fleet.inference,
         joined: place.joined.clone(),
-        reloaded: reloads(setting, fleet.offers.clone())?,
+        reloaded,
         offers: fleet.offers,
         stop,
         ready,
@@ -298,7 +299,8 @@ fn stop_signals() -> std::io::Result<watch::Receiver<u32>> {
 
 /// On SIGHUP the configuration is read anew; prices and limits take effect, everything else needs a restart.
 #[cfg(unix)]
-fn reloads(setting: &Setting, offers: Vec<Offer>) -> std::io::Result<mpsc::Receiver<Vec<Offer>>> {
+fn reloads(setting: &Setting, fleet: &Fleet) -> std::io::Result<mpsc::Receiver<Vec<Offer>>> {
+    let (offers, capacity, scheduler) = (fleet.offers.clone(), fleet.capacity.clone(), fleet.scheduler.clone());
     let (send, reloaded) = mpsc::channel(1);
     let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     let (old, flags) = (setting.config.clone(), setting.flags.clone());
@@ -306,10 +308,13 @@ fn reloads(setting: &Setting, offers: Vec<Offer>) -> std::io::Result<mpsc::Recei
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             match Config::load(&flags, &environment, &base) {
-                Ok(new) => match fleet::reload(&old, &new, &offers) {
-                    Some(offers) => {
+                Ok(new) => match fleet::reload(&old, &new, &offers, &capacity) {
+                    Some(terms) => {
                         tracing::info!("the configuration was read anew");
-                        if send.send(offers).await.is_err() {
+                        for (model, limits) in terms.limits {
+                            scheduler.limit(&model, limits);
+                        }
+                        if send.send(terms.offers).await.is_err() {
                             return;
                         }
                     }
@@ -325,6 +330,6 @@ fn reloads(setting: &Setting, offers: Vec<Offer>) -> std::io::Result<mpsc::Recei
 }
 
 #[cfg(not(unix))]
-fn reloads(_: &Setting, _: Vec<Offer>) -> std::io::Result<mpsc::Receiver<Vec<Offer>>> {
+fn reloads(_: &Setting, _: &Fleet) -> std::io::Result<mpsc::Receiver<Vec<Offer>>> {
     Ok(mpsc::channel(1).1)
 }

@@ -226,6 +226,55 @@ async fn a_dead_backend_withdraws_its_models_until_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hangup_reads_prices_and_limits_anew_and_a_broken_file_changes_nothing() {
+    let market = Market::open().await;
+    let worker = market.worker("a").await;
+    let config = market.folder.join("worker.toml");
+    let mut user = User::join(&[worker.tcp_address()]).await;
+    user.sees("a", Status::Online).await;
+    user.sees_price("a", 0).await;
+    // One runs and one waits; there is no place for a third.
+    let running = user.begin(worker.choice(), "known:200", "first").await;
+    user.first_text(running).await;
+    let waiting = user.begin(worker.choice(), "known:200", "second").await;
+    let refused = user.ask(worker.choice(), "known:200", "third").await;
+    assert!(matches!(refused.end, End::Error { code: 5, .. }), "{refused:?}");
+    for id in [running, waiting] {
+        assert_eq!(user.end(id).await.end, End::Complete);
+    }
+
+    let old = fs::read_to_string(&config).unwrap();
+    let new = old.replace("queue = 1\n", "queue = 2\nprice = { input_per_mtok = \"0.25\" }\n");
+    fs::write(&config, &new).unwrap();
+    worker.signal("-HUP").await;
+    user.sees_price("a", 250_000_000_000_000_000).await;
+    let mut asked = Vec::new();
+    for question in ["first", "second", "third"] {
+        asked.push(user.begin(worker.choice(), "known:200", question).await);
+    }
+    for id in asked {
+        assert_eq!(user.end(id).await.end, End::Complete, "now a third may wait");
+    }
+
+    let wrong = new.lines().count() + 1;
+    fs::write(&config, format!("{new}queue = \"many\"\n")).unwrap();
+    worker.signal("-HUP").await;
+    let log = || fs::read_to_string(market.log("a")).unwrap();
+    until("the broken line is named", || log().contains(&format!("worker.toml:{wrong}: "))).await;
+    assert!(log().contains("the old one stays"));
+    fs::write(
+        &config,
+        format!("{new}[worker]\nprovider_name = \"Other\"\n").replace("mock\"]", "mock\"]\nupstream_id = \"x\""),
+    )
+    .unwrap();
+    worker.signal("-HUP").await;
+    until("more than limits needs a restart", || log().contains("restart to use it")).await;
+    let answer = user.ask(worker.choice(), "known:20", "still here").await;
+    assert_eq!((answer.end, answer.text), (End::Complete, expected("known:20", "still here")));
+    user.sees_price("a", 250_000_000_000_000_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_terminated_worker_finishes_its_answers_and_comes_back_as_itself() {
     let market = Market::open().await;
     let mut worker = market.worker("a").await;

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use privacyai::effect::Millis;
 use privacyai::provider::{Input, Job, SessionId};
-use privacyai_worker::inference::{Backend, ChatRequest, Failure, Health, Model, Route, Scheduler, Token, code};
+use privacyai_worker::inference::{
+    Backend, ChatRequest, Failure, Health, Limits, Model, Route, Scheduler, Token, code,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -240,4 +242,48 @@ async fn waiting_ends_at_the_deadline_and_malformed_requests_at_once() {
     // A backend that ignores its cancel is dropped after a grace.
     bench.scheduler.cancel(SessionId(1));
     assert_eq!(bench.ends(1).await, [(1, 0, Err((11, 0)))]);
+}
+
+#[tokio::test]
+async fn limits_change_while_jobs_run() {
+    let double = Double::new(Manner::IgnoresCancel);
+    let mut bench = Bench::start(&[&double], 1, 0);
+    bench.slots[0].add_permits(3);
+    let limit = |bench: &Bench, concurrency, queue| {
+        bench.scheduler.limit("model", Limits { concurrency, queue, max_output_tokens: 9 });
+    };
+    let asked = async |count| {
+        while double.asked.load(Ordering::SeqCst) < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    let refused = async |bench: &mut Bench, session| {
+        bench.ask(session);
+        match timeout(PATIENCE, bench.inputs.recv()).await.expect("an input in time") {
+            Some(Input::Failed(ended, 5, _)) => assert_eq!(ended, SessionId(session)),
+            other => panic!("unexpected {other:?}"),
+        }
+    };
+    bench.ask(1);
+    asked(1).await;
+    refused(&mut bench, 2).await;
+    limit(&bench, 2, 1);
+    bench.ask(3);
+    asked(2).await;
+    bench.ask(4);
+    while bench.scheduler.live() < 3 {
+        tokio::task::yield_now().await;
+    }
+    refused(&mut bench, 5).await;
+    // Fewer slots: one that runs may end without making room for the one that waits.
+    limit(&bench, 1, 1);
+    bench.scheduler.cancel(SessionId(1));
+    let ended = bench.inputs.recv().await;
+    assert!(matches!(ended, Some(Input::Failed(SessionId(1), 11, _))), "{ended:?}");
+    refused(&mut bench, 6).await;
+    assert_eq!(double.asked.load(Ordering::SeqCst), 2, "the fourth still waits");
+    bench.scheduler.cancel(SessionId(3));
+    asked(3).await;
+    bench.scheduler.cancel_all();
+    assert_eq!(bench.ends(2).await.len(), 2);
 }

@@ -11,7 +11,7 @@ mod request;
 mod scheduler;
 
 pub use request::{ChatRequest, Message, Part, Role};
-pub use scheduler::{Model, Route, Scheduler};
+pub use scheduler::{Limits, Model, Route, Scheduler};
 
 use async_trait::async_trait;
 use std::time::Duration;

@@ -55,6 +55,17 @@ pub struct Model {
     pub max_output_tokens: u32,
 }
 
+/// What the operator may change of a model while its jobs run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Jobs that run at once.
+    pub concurrency: u32,
+    /// Jobs that may wait.
+    pub queue: u32,
+    /// Most tokens of one answer.
+    pub max_output_tokens: u32,
+}
+
 /// One backend of a model.
 #[derive(Clone)]
 pub struct Route {
@@ -78,9 +89,16 @@ pub struct Scheduler {
 /// One model's queue.
 struct Lane {
     model: Model,
+    bounds: Mutex<Bounds>,
     slots: Arc<Semaphore>,
     load: Mutex<Load>,
     up: watch::Receiver<Vec<bool>>,
+}
+
+struct Bounds {
+    limits: Limits,
+    /// Slots in use that are to vanish with the job that holds them.
+    surplus: u32,
 }
 
 #[derive(Default)]
@@ -104,8 +122,15 @@ impl Scheduler {
             let (up, seen) = watch::channel(vec![true; model.routes.len()]);
             let id = model.id.clone();
             tokio::spawn(probe(id.clone(), model.routes.clone(), up, publish.clone()));
-            let slots = Arc::new(Semaphore::new(model.concurrency.max(1) as usize));
-            lanes.insert(id, Arc::new(Lane { model, slots, load: Mutex::default(), up: seen }));
+            let limits = Limits {
+                concurrency: model.concurrency.max(1),
+                queue: model.queue,
+                max_output_tokens: model.max_output_tokens,
+            };
+            let slots = Arc::new(Semaphore::new(limits.concurrency as usize));
+            let bounds = Mutex::new(Bounds { limits, surplus: 0 });
+            let lane = Lane { model, bounds, slots, load: Mutex::default(), up: seen };
+            lanes.insert(id, Arc::new(lane));
         }
         (Self { lanes: Arc::new(lanes), live: Arc::default(), events, available }, received)
     }
@@ -113,6 +138,21 @@ impl Scheduler {
     /// The ids of the models with a backend that is up; changes when one goes down or comes back.
     pub fn available(&self) -> watch::Receiver<Vec<String>> {
         self.available.clone()
+    }
+
+    /// Sets a model's limits anew. Running jobs go on: where fewer may run, those that end make no room.
+    pub fn limit(&self, model: &str, limits: Limits) {
+        let Some(lane) = self.lanes.get(model) else { return };
+        let limits = Limits { concurrency: limits.concurrency.max(1), ..limits };
+        let mut bounds = lock(&lane.bounds);
+        let old = std::mem::replace(&mut bounds.limits, limits);
+        let more = limits.concurrency.saturating_sub(old.concurrency);
+        let kept = more.min(bounds.surplus);
+        bounds.surplus -= kept;
+        lane.slots.add_permits((more - kept) as usize);
+        let fewer = old.concurrency.saturating_sub(limits.concurrency);
+        let free = u32::try_from(lane.slots.forget_permits(fewer as usize)).unwrap_or(fewer);
+        bounds.surplus += fewer - free;
     }
 
     /// Jobs that have not ended.
@@ -179,8 +219,8 @@ impl Scheduler {
         }
         request.temperature = request.temperature.or(model.temperature);
         request.top_p = request.top_p.or(model.top_p);
-        request.max_tokens =
-            Some(request.max_tokens.unwrap_or(model.max_output_tokens).min(model.max_output_tokens).max(1));
+        let most = lane.limits().max_output_tokens;
+        request.max_tokens = Some(request.max_tokens.unwrap_or(most).min(most).max(1));
 
         let _place = Place::take(&lane)?;
         let slot = tokio::select! {
@@ -189,6 +229,7 @@ impl Scheduler {
             slot = lane.slots.clone().acquire_owned() => slot.map_err(|_| Failure::new(code::INTERNAL))?,
             () = tokio::time::sleep_until(expires) => return Err(lane.overloaded()),
         };
+        let slot = Slot { lane: &lane, permit: Some(slot) };
         let started = Instant::now();
         let end = self.run_on_routes(&lane, job.session, request, expires, cancel).await;
         drop(slot);
@@ -288,14 +329,33 @@ impl Scheduler {
     }
 }
 
+/// A running job's slot in its lane: given back when dropped, unless there are to be fewer.
+struct Slot<'a> {
+    lane: &'a Lane,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let mut bounds = lock(&self.lane.bounds);
+        if bounds.surplus > 0
+            && let Some(permit) = self.permit.take()
+        {
+            bounds.surplus -= 1;
+            permit.forget();
+        }
+    }
+}
+
 /// A job's place in its lane, given back when dropped.
 struct Place<'a>(&'a Lane);
 
 impl<'a> Place<'a> {
     fn take(lane: &'a Lane) -> Result<Self, Failure> {
         let wait = lane.expected_wait();
+        let limits = lane.limits();
         let mut load = lock(&lane.load);
-        if load.live >= lane.model.concurrency.max(1).saturating_add(lane.model.queue) || wait > MAX_WAIT {
+        if load.live >= limits.concurrency.saturating_add(limits.queue) || wait > MAX_WAIT {
             drop(load);
             return Err(lane.overloaded());
         }
@@ -313,10 +373,14 @@ impl Drop for Place<'_> {
 }
 
 impl Lane {
+    fn limits(&self) -> Limits {
+        lock(&self.bounds).limits
+    }
+
     /// How long a new job would wait for a slot, from the jobs ahead and the measured time of a job.
     fn expected_wait(&self) -> Duration {
+        let concurrency = self.limits().concurrency;
         let load = lock(&self.load);
-        let concurrency = self.model.concurrency.max(1);
         match load.mean {
             Some(mean) if load.live >= concurrency => mean.saturating_mul(load.live - concurrency + 1) / concurrency,
             _ => Duration::ZERO,

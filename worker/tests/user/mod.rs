@@ -120,6 +120,18 @@ impl User {
         }
     }
 
+    /// Waits until the provider of this handle asks this price for prompts of each of its models.
+    pub async fn sees_price(&mut self, handle: &str, price_in: u128) {
+        let awaited = async {
+            while self.seen.get(handle).is_none_or(|seen| seen.models.iter().any(|model| model.price_in != price_in)) {
+                self.live().await;
+            }
+        };
+        if timeout(PATIENCE, awaited).await.is_err() {
+            panic!("{handle} never asks {price_in}: {:?}", self.seen);
+        }
+    }
+
     pub async fn ask(&mut self, choice: Choice, model: &str, question: &str) -> Answer {
         let id = self.begin(choice, model, question).await;
         self.end(id).await
