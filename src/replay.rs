@@ -116,7 +116,7 @@ impl Contexts {
         self.0.push_back((rid, now, context));
     }
 
-    /// Erases what is too old; also to be called when a prekey is erased.
+    /// Erases what is too old.
     pub fn forget(&mut self, now: Millis) {
         self.0.retain(|(_, kept, _)| now.0 < kept.0.saturating_add(CONTEXT_MS));
     }

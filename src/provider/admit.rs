@@ -37,9 +37,9 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// A prekey was erased, so what it decapsulated goes too when it is due.
-    pub(super) fn forget_contexts(&mut self, now: Millis) {
-        self.contexts.forget(now);
+    /// A prekey was erased, so what it decapsulated goes too; what newer ones did costs one more decapsulation.
+    pub(super) fn erase_contexts(&mut self) {
+        self.contexts = Contexts::default();
     }
 
     /// The session of this request is over.

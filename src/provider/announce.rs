@@ -247,12 +247,17 @@ impl Provider {
         self.announcer.heartbeat_at = now;
     }
 
+    /// Erases prekeys whose time is over, and all that was decapsulated.
+    pub(super) fn erase(&mut self, now: Millis) {
+        let now_s = now.0 / 1_000;
+        if self.announcer.prekeys.next_erase_s().is_some_and(|at| at <= now_s) {
+            self.announcer.prekeys.erase(now_s);
+            self.admission.erase_contexts();
+        }
+    }
+
     /// Announces what is due, and every change of status at once.
     pub(super) fn announce(&mut self, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
-        if self.announcer.prekeys.next_erase_s().is_some_and(|at| at <= now.0 / 1_000) {
-            self.announcer.prekeys.erase(now.0 / 1_000);
-            self.admission.forget_contexts(now);
-        }
         if now >= self.announcer.renew_at {
             self.announcer.renew(&self.config.peer_ids, now, rng, out);
         } else if now >= self.announcer.publish_at {

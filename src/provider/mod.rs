@@ -247,6 +247,8 @@ impl Provider {
     /// Takes one input and gives what the edge must do, in order.
     pub fn handle(&mut self, input: Input, now: Millis, rng: &mut impl CryptoRng) -> Vec<Effect> {
         let mut out = Vec::new();
+        // Before anything else: a computer that slept must not open with what should be gone.
+        self.erase(now);
         match input {
             Input::Start(rows) => self.start(&rows, now, &mut out),
             Input::Message { content_topic, payload } => {

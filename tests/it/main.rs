@@ -3,6 +3,7 @@
 mod announcements;
 mod network;
 mod primitives;
+mod renewal;
 mod tamper;
 mod tidy;
 mod vectors;
