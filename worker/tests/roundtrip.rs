@@ -58,17 +58,25 @@ impl Market {
     }
 
     async fn worker_at(&self, id: &str, backend: SocketAddr) -> Worker {
+        self.worker_of(id, backend, &["known:20", "known:200", "known:500", "known:2000"], "").await
+    }
+
+    /// Starts one that offers these models of the mock, with more lines about the backend.
+    async fn worker_of(&self, id: &str, backend: SocketAddr, models: &[&str], more: &str) -> Worker {
         let config = self.folder.join("worker.toml");
-        let models = ["known:20", "known:200", "known:500", "known:2000"].map(|model| {
-            format!(
-                "[[model]]\nid = \"{model}\"\nbackends = [\"mock\"]\nmax_concurrency = 1\nqueue = 1\n\
+        let models: String = models
+            .iter()
+            .map(|model| {
+                format!(
+                    "[[model]]\nid = \"{model}\"\nbackends = [\"mock\"]\nmax_concurrency = 1\nqueue = 1\n\
                      context_length = 32768\nmax_output_tokens = 4096\n"
-            )
-        });
+                )
+            })
+            .collect();
         let backend = format!(
-            "[[backend]]\nname = \"mock\"\nkind = \"openai\"\nurl = \"http://{backend}/v1\"\nmax_concurrency = 4\n"
+            "[[backend]]\nname = \"mock\"\nkind = \"openai\"\nurl = \"http://{backend}/v1\"\nmax_concurrency = 4\n{more}"
         );
-        fs::write(&config, backend + &models.concat()).unwrap();
+        fs::write(&config, backend + &models).unwrap();
         let ready = self.folder.join(format!("{id}.ready.json"));
         let _ = fs::remove_file(&ready);
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log(id)).unwrap();
@@ -272,6 +280,25 @@ async fn a_hangup_reads_prices_and_limits_anew_and_a_broken_file_changes_nothing
     let answer = user.ask(worker.choice(), "known:20", "still here").await;
     assert_eq!((answer.end, answer.text), (End::Complete, expected("known:20", "still here")));
     user.sees_price("a", 250_000_000_000_000_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backend_that_hangs_dies_or_talks_nonsense_is_an_honest_error_and_a_free_slot() {
+    const FAULTS: [&str; 5] = ["stall_headers", "stall_mid", "cut_mid_char", "bad_utf8", "html_200"];
+    let market = Market::open().await;
+    let patience = "timeouts = { first_token = \"3s\", idle = \"2s\" }\n";
+    let worker = market.worker_of("a", market.mock.address, &FAULTS, patience).await;
+    let mut user = User::join(&[worker.tcp_address()]).await;
+    user.sees("a", Status::Online).await;
+    for fault in FAULTS {
+        // One runs and one waits: were a slot lost, the second would wait for ever and the third be refused.
+        for question in ["first", "second", "third"] {
+            let answer = user.ask(worker.choice(), fault, question).await;
+            assert_eq!(answer.end, End::Error { code: 10, retry_after: 0 }, "{fault}");
+            assert!(expected(fault, question).starts_with(&answer.text), "{fault}: {}", answer.text);
+            assert_eq!(answer.text.is_empty(), !matches!(fault, "stall_mid" | "cut_mid_char"), "{fault}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
