@@ -16,6 +16,8 @@ const PROTOCOLS: [&str; 4] = [
     "/vac/waku/metadata/1.0.0",
 ];
 
+const RELAY: &str = "/vac/waku/relay/2.0.0";
+
 /// A peer that opens streams and writes what it likes.
 struct Peer {
     control: Control,
@@ -34,10 +36,20 @@ impl Peer {
             .unwrap()
             .with_swarm_config(|config| config.with_idle_connection_timeout(DEADLINE))
             .build();
-        let control = swarm.behaviour().new_control();
+        let mut control = swarm.behaviour().new_control();
+        // The node gossips with those only that let it.
+        let mut relayed = control.accept(StreamProtocol::new(RELAY)).unwrap();
         let node = node.peer_id().parse().unwrap();
         swarm.dial(DialOpts::peer_id(node).addresses(vec![address]).build()).unwrap();
-        let driver = tokio::spawn(async move { while swarm.next().await.is_some() {} });
+        let driver = tokio::spawn(async move {
+            let mut open = Vec::new();
+            loop {
+                tokio::select! {
+                    Some((_, stream)) = relayed.next() => open.push(stream),
+                    _ = swarm.select_next_some() => {}
+                }
+            }
+        });
         Self { control, node, driver }
     }
 
@@ -73,6 +85,115 @@ fn status(answer: &[u8]) -> Option<u16> {
     Some(u16::from(answer[at + 1] & 0x7f) | u16::from(answer[at + 2]) << 7)
 }
 
+/// A hundred bodies nobody thought of, of a fixed generator.
+fn noise_frames() -> Vec<Vec<u8>> {
+    let mut state = 1_u32;
+    let mut byte = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..100).map(|_| std::iter::once(40).chain((0..40).map(|_| byte())).collect()).collect()
+}
+
+/// A protobuf field of bytes.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2][..], &delimited(bytes)].concat()
+}
+
+/// Bytes behind their length.
+fn delimited(bytes: &[u8]) -> Vec<u8> {
+    let (mut length, mut out) = (bytes.len(), Vec::new());
+    while length > 0x7f {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
+    out.extend_from_slice(bytes);
+    out
+}
+
+/// What a peer may say on the relay protocol, one frame each, of which an honest node says none.
+fn wild_gossip() -> Vec<Vec<u8>> {
+    const SHARD: &[u8] = b"/waku/2/rs/66/0";
+    // content topic and a time, as a Waku message has them
+    let undated = [field(1, b"junk"), field(2, b"/test/1/gossip/proto")].concat();
+    let message = |topic: &[u8], data: &[u8]| [field(2, data), field(4, topic)].concat();
+    let control = |inner: &[u8]| field(3, inner);
+    let ids = |topic: &[u8], count: u32| {
+        let ids: Vec<u8> = (0..count).flat_map(|id| field(2, &[&id.to_be_bytes()[..], &[7; 28]].concat())).collect();
+        [field(1, topic), ids].concat()
+    };
+    let unsigned_ids: Vec<u8> = (0..2_000_u32).flat_map(|id| field(1, &id.to_be_bytes())).collect();
+    let many_topics: Vec<u8> = (0..1_000_u32)
+        .flat_map(|id| field(1, &[&[8, 1][..], &field(2, format!("/waku/2/rs/66/{id}").as_bytes())].concat()))
+        .collect();
+    let bodies = [
+        field(2, &message(SHARD, b"no protobuf \xff\xff")),
+        field(2, &message(SHARD, &undated)),
+        field(2, &message(SHARD, &[])),
+        field(2, &message(b"/waku/2/rs/1/0", &undated)),
+        field(2, &message(b"", &undated)),
+        field(2, &message(&[b'x'; 60_000], &undated)),
+        // An author, a number and a signature, which this network's messages never have.
+        field(2, &[field(1, &[0; 38]), message(SHARD, &undated), field(3, &[1; 8]), field(5, &[2; 64])].concat()),
+        field(2, &message(SHARD, &vec![0; 190 * 1_024])),
+        field(2, &message(SHARD, &undated)).repeat(500),
+        many_topics,
+        control(&field(1, &ids(SHARD, 5_000))),
+        control(&field(1, &ids(b"/waku/2/rs/66/9", 10))),
+        control(&field(2, &unsigned_ids)),
+        control(&field(3, &field(1, b"/no/such/topic"))).repeat(100),
+        control(&field(
+            4,
+            &[field(1, SHARD), field(2, &field(1, b"no peer id")), vec![0x18, 0xff, 0xff, 0x03]].concat(),
+        )),
+        control(&field(5, &unsigned_ids)),
+        control(&[0x0b]),
+    ];
+    let mut frames: Vec<Vec<u8>> = bodies.iter().map(|body| delimited(body)).collect();
+    // Longer than any message, and only begun.
+    frames.push(vec![0x80, 0x80, 0x80, 0x7d, 1, 2, 3]);
+    frames.push(vec![0xff; 64]);
+    frames.push(vec![5, 1, 2]);
+    frames.extend(noise_frames());
+    frames
+}
+
+#[tokio::test]
+async fn wild_gossip_reaches_no_reader_and_stops_no_relay() {
+    const TOPIC: &str = "/test/1/gossip/proto";
+    let node = node().await;
+    let other = Node::start(NodeConfig { bootstrap: node.addresses(), ..NodeConfig::new(CLUSTER, 1) }).await.unwrap();
+    let mut heard = [node.subscribe(0, TOPIC.into()), other.subscribe(0, TOPIC.into())];
+    let frames = wild_gossip();
+    // A connection may open a handful of relay streams only.
+    for few in frames.chunks(4) {
+        let peer = Peer::connect(&node).await;
+        for frame in few {
+            peer.send(RELAY, frame).await;
+        }
+    }
+    let honest = WakuMessage { payload: b"honest".to_vec(), content_topic: TOPIC.into(), ..WakuMessage::default() };
+    let spoken = async {
+        // The mesh of the two may still be forming.
+        loop {
+            node.publish(0, honest.clone()).await.unwrap();
+            for messages in &mut heard {
+                let message = tokio::time::timeout(Duration::from_millis(200), messages.next()).await;
+                if let Ok(message) = message {
+                    assert_eq!(message.unwrap().payload, b"honest");
+                }
+            }
+            let stored = other.query(0, TOPIC.into(), 10).await.unwrap();
+            if let Some(first) = stored.first() {
+                assert!(stored.iter().all(|message| message.payload == b"honest"), "{first:?}");
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, spoken).await.expect("the honest two still relay");
+}
+
 #[tokio::test]
 async fn malformed_frames_end_a_stream_and_nothing_else() {
     let node = node().await;
@@ -94,16 +215,7 @@ async fn malformed_frames_end_a_stream_and_nothing_else() {
         vec![3, 0x0a, 1, 0xff],
         vec![2, 0x0a, 0x7f],
     ];
-    // Bytes of a fixed generator: a hundred bodies nobody thought of.
-    let mut state = 1_u32;
-    for _ in 0..100 {
-        let mut frame = vec![40];
-        for _ in 0..40 {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            frame.push((state >> 24) as u8);
-        }
-        frames.push(frame);
-    }
+    frames.extend(noise_frames());
     for protocol in PROTOCOLS {
         for frame in &frames {
             peer.send(protocol, frame).await;
