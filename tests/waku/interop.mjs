@@ -14,6 +14,7 @@ Promise.withResolvers ??= () => {
   return { promise, resolve, reject };
 };
 const { createLightNode, createEncoder, createDecoder, Protocols } = await import("@waku/sdk");
+const { yamux } = await import("@chainsafe/libp2p-yamux");
 
 const [cluster, first, second] = process.argv.slice(2);
 const clusterId = Number(cluster);
@@ -57,19 +58,19 @@ function decoderOf(contentTopic) {
   return decoders.get(contentTopic);
 }
 
-async function lightNode(addresses, cluster = clusterId) {
+async function lightNode(addresses, cluster = clusterId, libp2p = {}) {
   const node = await createLightNode({
     defaultBootstrap: false,
     networkConfig: { clusterId: cluster },
-    libp2p: { filterMultiaddrs: false, hideWebSocketInfo: true },
+    libp2p: { filterMultiaddrs: false, hideWebSocketInfo: true, ...libp2p },
   });
   await node.start();
   for (const address of addresses) await node.dial(address);
   return node;
 }
 
-async function readyNode(addresses) {
-  const node = await lightNode(addresses);
+async function readyNode(addresses, libp2p) {
+  const node = await lightNode(addresses, clusterId, libp2p);
   await node.waitForPeers([Protocols.LightPush, Protocols.Filter, Protocols.Store], DEADLINE);
   return node;
 }
@@ -219,6 +220,22 @@ await check("an ended subscription is silent", async () => {
   await pushed(b, topicOf("witness"), bytes("later"));
   await until("the witness", () => witness.length === 1);
   expect(received.length === 1, `got ${order(received)}`);
+});
+
+await check("a client that has yamux only is served the same", async () => {
+  const node = await readyNode([first], { streamMuxers: [yamux()] });
+  const muxers = node.libp2p.getConnections().map((connection) => connection.multiplexer);
+  expect(same(muxers, ["/yamux/1.0.0"]), `speaks ${muxers}`);
+  const received = await subscribed(node, topicOf("yamux"));
+  await pushed(node, topicOf("yamux"), bytes("own"));
+  await pushed(b, topicOf("yamux"), bytes("other"));
+  await until("both messages", () => received.length === 2);
+  const payload = new Uint8Array(100 * 1024).map((_, index) => index % 251);
+  await pushed(node, topicOf("yamux"), payload);
+  await until("the large message", () => received.length === 3);
+  expect(same([...received[2].payload], [...payload]), "the payload changed");
+  await until("history", async () => (await stored(node, topicOf("yamux"))).flat().length === 3);
+  await node.stop();
 });
 
 await check("a client of another cluster is left", async () => {
