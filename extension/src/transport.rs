@@ -86,6 +86,9 @@ struct Inner {
     subscriptions: BTreeMap<String, Subscription>,
     /// Store queries made since the configuration, so that a node that comes later answers them as well.
     queries: Vec<Query>,
+    /// How many subscriptions of a topic are being ended now: the SDK knows one by its topic, so a new one waits for
+    /// that.
+    leaving: BTreeMap<String, usize>,
     /// Subscriptions being made now, and who waits until there is none.
     binding: usize,
     bound: Vec<oneshot::Sender<()>>,
@@ -118,6 +121,7 @@ impl Transport {
             nodes: Vec::new(),
             subscriptions: BTreeMap::new(),
             queries: Vec::new(),
+            leaving: BTreeMap::new(),
             binding: 0,
             bound: Vec::new(),
             publishing: 0,

@@ -33,6 +33,10 @@ const UNSENT_MS: u64 = 2_000;
 const RESOLVE_MS: u64 = 5_000;
 /// A cancelled request's accept may still come: so long it is awaited, to tell the provider.
 const REGRET_MS: u64 = 30_000;
+/// A topic is received for so long after its last answer: the next question to that provider need not wait for it.
+pub(super) const KEEP_MS: u64 = 300_000;
+/// Topics kept without need at once.
+const KEPT: usize = 32;
 /// A question ends after so long, or twice the provider's estimate (protocol section 5.5).
 const DEADLINE_MS: u64 = 600_000;
 
@@ -199,7 +203,7 @@ impl Client {
         if self.exchanges.len() > EXCHANGES
             && let Some(oldest) = left
         {
-            self.wipe(oldest, Millis(0), out);
+            self.wipe(oldest, Millis(0));
         }
     }
 
@@ -287,7 +291,7 @@ impl Client {
     ) {
         let Some(exchange) = self.exchanges.get(&id) else { return };
         let (ask, left) = (exchange.ask, exchange.leaving.is_some());
-        self.wipe(id, Millis(0), out);
+        self.wipe(id, Millis(0));
         if left {
             return;
         }
@@ -331,13 +335,13 @@ impl Client {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         let Some(leaving) = &mut exchange.leaving else { return };
         if now >= leaving.until {
-            return self.wipe(id, Millis(0), out);
+            return self.wipe(id, Millis(0));
         }
         if !matches!(exchange.phase, Phase::Streaming(_)) || now < leaving.next {
             return;
         }
         if leaving.left == 0 {
-            return self.wipe(id, Millis(0), out);
+            return self.wipe(id, Millis(0));
         }
         leaving.left -= 1;
         leaving.next = Millis(now.0.saturating_add(CANCEL_MS));
@@ -353,26 +357,31 @@ impl Client {
     }
 
     /// Erases an exchange's keys; its topic stays until `hold` where others shall not see the end.
-    pub(super) fn wipe(&mut self, id: ExchangeId, hold: Millis, out: &mut Vec<Effect>) {
+    pub(super) fn wipe(&mut self, id: ExchangeId, hold: Millis) {
         let Some(mut exchange) = self.exchanges.remove(&id) else { return };
         exchange.forget_all(&mut self.tags);
         if let Some(held) = self.topics.get_mut(&exchange.provider) {
             *held = hold.max(*held);
         }
-        self.tidy_topics(Millis(0), out);
     }
 
-    /// Leaves the topics that no exchange needs any more.
+    /// Leaves the topics that no exchange has needed for a while, and of too many the one needed longest ago.
     pub(super) fn tidy_topics(&mut self, now: Millis, out: &mut Vec<Effect>) {
-        let idle: Vec<ProviderId> = self
-            .topics
-            .iter()
-            .filter(|(provider, held)| {
-                **held <= now && !self.exchanges.values().any(|exchange| exchange.provider == **provider)
-            })
-            .map(|(provider, _)| *provider)
-            .collect();
-        for provider in idle {
+        let mut kept = Vec::new();
+        for (provider, held) in &mut self.topics {
+            if self.exchanges.values().any(|exchange| exchange.provider == *provider) {
+                *held = Millis(0);
+                continue;
+            }
+            if *held == Millis(0) {
+                *held = Millis(now.0.saturating_add(KEEP_MS));
+            }
+            kept.push((*held, *provider));
+        }
+        kept.sort_unstable();
+        let many = kept.len().saturating_sub(KEPT);
+        let over = kept.into_iter().enumerate().filter(|(at, (held, _))| *at < many || *held <= now);
+        for (_, (_, provider)) in over {
             self.topics.remove(&provider);
             let (content_topic, shard) = (topic::responses(&provider), topic::shard_of(&provider));
             out.push(Effect::Unsubscribe { content_topic, shard });

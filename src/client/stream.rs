@@ -3,6 +3,7 @@
 
 use super::{
     AskId, Choice, Client, Effect, End, Event,
+    ask::KEEP_MS,
     control::Reserve,
     exchange::{Dirty, Exchange, ExchangeId, Flow, Known, Phase, Stream, Taken, Verdict},
     order::State,
@@ -119,7 +120,7 @@ impl Client {
                 // Only its end matters: then the provider has heard the CANCEL.
                 if piece.last {
                     let until = hold(exchange.profile, stream.order.next(), now);
-                    return self.wipe(id, until, out);
+                    return self.wipe(id, until);
                 }
                 continue;
             }
@@ -176,7 +177,7 @@ impl Client {
         if profile != Profile::High {
             self.say(id, &Control::Done { ok }, now, rng, out);
         }
-        self.wipe(id, hold(profile, count, now), out);
+        self.wipe(id, hold(profile, count, now));
         self.end(ask, end, now, rng, out);
     }
 
@@ -339,12 +340,14 @@ fn verify(stream: &Stream, model: &str, wire: &[u8]) -> bool {
     })
 }
 
-/// In `high` nobody shall see where the tail begins, so the topic is kept until the tail is over.
+/// In `high` nobody shall see where the tail begins, so the topic is kept at least until the tail is over; 0 is as long
+/// as any.
 fn hold(profile: Profile, count: u32, now: Millis) -> Millis {
     match profile {
         Profile::High => {
             let tail = u64::from(padding::frame_count(count).saturating_sub(count));
-            Millis(now.0.saturating_add(tail.saturating_mul(TAIL_TICK_MS)).saturating_add(TAIL_GRACE_MS))
+            let tail_ms = tail.saturating_mul(TAIL_TICK_MS).saturating_add(TAIL_GRACE_MS);
+            Millis(now.0.saturating_add(tail_ms.max(KEEP_MS)))
         }
         Profile::Balanced | Profile::Fast => Millis(0),
     }

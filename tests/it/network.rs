@@ -425,6 +425,32 @@ fn a_forged_copy_of_a_frame_that_comes_first_changes_nothing() {
 }
 
 #[test]
+fn answers_are_received_for_a_while_after_the_last_so_that_the_next_question_waits_for_nothing() {
+    let mut network = Network::new(19, Faults::NONE);
+    let ids: Vec<ProviderId> = (0..40).map(|n| add(&mut network, &format!("p{n}"), FAST_MODEL)).collect();
+    let client = network.add_client();
+    discovered(&mut network, client, ids.len());
+    let kept = |network: &Network| {
+        let topics = ids.iter().map(privacyai::topic::responses);
+        topics.filter(|topic| network.clients[client].receives(topic)).count()
+    };
+    let ask = question(80, Choice::Pinned(ids[0]), Profile::High);
+    network.ask(client, ask.clone());
+    assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete]);
+    network.run_for(240_000);
+    assert_eq!(kept(&network), 1);
+    network.run_for(120_000);
+    assert_eq!(kept(&network), 0);
+    for (n, id) in ids.iter().enumerate() {
+        let ask = question(81 + n as u64, Choice::Pinned(*id), Profile::Fast);
+        network.ask(client, ask.clone());
+        ends(&mut network, client, &[ask.id]);
+    }
+    network.run_for(1_000);
+    assert_eq!(kept(&network), 32, "as many as are kept, and those are bounded");
+}
+
+#[test]
 fn frames_that_overtake_their_accept_are_shown_as_soon_as_it_comes() {
     let mut network = Network::new(18, Faults { delay_min: 500, delay_max: 500, ..Faults::NONE });
     add(&mut network, "one", FAST_MODEL);

@@ -86,6 +86,11 @@ impl ClientNode {
         self.texts.get(&ask).map_or("", String::as_str)
     }
 
+    /// Whether it receives this content topic now.
+    pub fn receives(&self, content_topic: &str) -> bool {
+        self.topics.contains(content_topic)
+    }
+
     /// How this question ended, once it has.
     pub fn end(&self, ask: AskId) -> Option<&client::End> {
         self.ends.get(&ask)

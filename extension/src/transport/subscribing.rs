@@ -1,7 +1,7 @@
 //! Receiving: which topic is subscribed at which node, again after a node came back, and store queries.
 
 use super::light_node::{self, Decoder, LightNode};
-use super::{Happening, LONGEST_PAYLOAD, Owner, Query, Transport};
+use super::{Happening, LONGEST_PAYLOAD, Owner, Query, Transport, within};
 use crate::platform;
 use crate::route;
 use futures::channel::{mpsc, oneshot};
@@ -12,6 +12,12 @@ use wasm_bindgen_futures::spawn_local;
 
 /// Tries to have a subscription confirmed by a node that is connected, and the pause between two in milliseconds.
 const TRIES: (u32, u32) = (5, 200);
+
+/// A node has so long to confirm the end of a subscription, in milliseconds.
+const LEAVE_MS: u32 = 2_000;
+
+/// How often a new subscription looks whether the old one of its topic has ended, in milliseconds.
+const LEAVING_POLL_MS: u32 = 20;
 
 /// How far back the newest messages reach, in seconds: a heartbeat is valid for 90 (protocol section 2.4).
 const NEWEST_S: u64 = 100;
@@ -53,10 +59,18 @@ impl Transport {
     pub fn unsubscribe(&self, content_topic: &str) {
         let removed = self.0.borrow_mut().subscriptions.remove(content_topic);
         let Some(subscription) = removed else { return };
+        let (transport, topic) = (self.clone(), content_topic.to_owned());
+        *self.0.borrow_mut().leaving.entry(topic.clone()).or_default() += 1;
         spawn_local(async move {
             for (_, light, decoder) in &subscription.bound {
-                light.unsubscribe(decoder).await;
+                within(LEAVE_MS, light.unsubscribe(decoder)).await;
             }
+            let mut inner = transport.0.borrow_mut();
+            if let Some(count) = inner.leaving.get_mut(&topic) {
+                *count -= 1;
+            }
+            inner.leaving.retain(|_, count| *count > 0);
+            drop(inner);
             // Only now no node can call it any more.
             drop(subscription);
         });
@@ -194,6 +208,9 @@ impl Transport {
 
     async fn bind(&self, topic: &str, index: usize, light: LightNode) {
         let (tries, pause) = TRIES;
+        while self.0.borrow().leaving.contains_key(topic) {
+            platform::sleep(LEAVING_POLL_MS).await;
+        }
         for _ in 0..tries {
             let wanted =
                 self.0.borrow().subscriptions.get(topic).map(|known| (known.shard, Rc::clone(&known.callback)));
