@@ -20,7 +20,7 @@
 //! 12. [`client`] again: frames are ordered, gaps are asked for, truncation is told.
 //! 13. [`receipt`]: what was delivered, signed.
 //!
-//! [`store`] is the contract for the edges' storage; [`error`] says what a caller shall do when something fails.
+//! [`map`] holds what the machines keep; [`store`] is the contract for the edges' storage; [`error`] says what a caller shall do when something fails.
 #![no_std]
 extern crate alloc;
 
@@ -32,6 +32,7 @@ pub mod effect;
 pub mod envelope;
 pub mod error;
 pub mod identity;
+pub mod map;
 pub mod message;
 pub mod network;
 pub mod provider;

@@ -8,6 +8,7 @@ mod panels;
 mod provider;
 
 use crate::conversation::Book;
+use crate::json;
 use crate::mirror;
 use crate::platform::{self, Entropy};
 use crate::port::{Settings, Update};
@@ -23,7 +24,8 @@ use panels::{PanelEvent, Panels};
 use privacyai::client::{AskId, Client, Effect, Input, Seen};
 use privacyai::effect::{Batch, Millis, Table};
 use privacyai::identity::ProviderId;
-use std::collections::{BTreeMap, VecDeque};
+use privacyai::map::Map;
+use std::collections::VecDeque;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
@@ -96,9 +98,9 @@ struct Background {
     panels: Panels,
     /// Peer ids of the usable nodes that the panels know of.
     connected: Vec<String>,
-    running: BTreeMap<u64, Running>,
-    providers: BTreeMap<ProviderId, Seen>,
-    measured_first_ms: BTreeMap<ProviderId, u32>,
+    running: Map<u64, Running>,
+    providers: Map<ProviderId, Seen>,
+    measured_first_ms: Map<ProviderId, u32>,
     /// The conversation last open, and what of that is stored.
     open: Option<String>,
     stored_open: Option<String>,
@@ -113,7 +115,7 @@ impl Background {
     async fn start(waku: Waku) -> Result<(Self, mpsc::Receiver<Happening>, mpsc::Receiver<()>), StorageError> {
         let database = Database::open(DATABASE).await?;
         let stored = |key: &'static [u8]| database.get(Table::Settings, key);
-        let settings = stored(settings::SETTINGS).await?.and_then(|json| serde_json::from_slice(&json).ok());
+        let settings = stored(settings::SETTINGS).await?.and_then(|json| json::decode_bytes(&json));
         let way = Way::restore(stored(settings::NETWORK).await?)?;
         let open = stored(settings::OPEN).await?.and_then(|id| String::from_utf8(id).ok());
         let book = Book::restore(&database.scan(Table::Conversations).await?);
@@ -129,9 +131,9 @@ impl Background {
             transport: Transport::new(waku, happened),
             panels: Panels::default(),
             connected: Vec::new(),
-            running: BTreeMap::new(),
-            providers: BTreeMap::new(),
-            measured_first_ms: BTreeMap::new(),
+            running: Map::new(),
+            providers: Map::new(),
+            measured_first_ms: Map::new(),
             stored_open: open.clone(),
             open,
             later: VecDeque::new(),

@@ -1,11 +1,11 @@
 //! Conversations: what was asked and answered, in memory as far as it was opened, and as rows to store. It knows no
 //! network and no clock; what changed since the last save comes out as one batch.
 
+use crate::json::{self, Json, record};
 use crate::port::{ConversationRow, ConversationView, MessageView};
 use privacyai::effect::{Batch, Row, Table, Write};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use privacyai::map::{Map, Set};
+use serde_json::Value;
 
 /// Longest question in bytes: more does not fit one request (protocol section 4).
 pub const LONGEST_TEXT: usize = 128 * 1024;
@@ -19,31 +19,37 @@ const TITLE: usize = 48;
 /// Most JSON events kept with an answer; one a tool call, so this is far above what a model sends.
 const JSON_EVENTS: usize = 256;
 
-/// A message as it is stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Message {
-    /// What the panel shows of it.
-    pub view: MessageView,
-    /// JSON events of the answer (reasoning, tool calls), in order.
-    pub json: Vec<String>,
+record! {
+    /// A message as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct Message {
+        /// What the panel shows of it.
+        pub view: MessageView,
+        /// JSON events of the answer (reasoning, tool calls), in order.
+        pub json: Vec<String>,
+    }
 }
 
-/// An answer that was still coming when this was stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Live {
-    /// The answer's message id.
-    pub answer: String,
-    /// The question's number at the client machine.
-    pub ask: u64,
+record! {
+    /// An answer that was still coming when this was stored.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Live {
+        /// The answer's message id.
+        pub answer: String,
+        /// The question's number at the client machine.
+        pub ask: u64,
+    }
 }
 
-/// A conversation as it is stored: its messages lie in rows of their own.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Conversation {
-    title: String,
-    changed_ms: u64,
-    order: Vec<String>,
-    live: Vec<Live>,
+record! {
+    /// A conversation as it is stored: its messages lie in rows of their own.
+    #[derive(Clone, Debug)]
+    pub struct Conversation {
+        title: String,
+        changed_ms: u64,
+        order: Vec<String>,
+        live: Vec<Live>,
+    }
 }
 
 /// A new question and the empty message for its answer.
@@ -63,21 +69,21 @@ pub type Refusal = &'static str;
 /// All conversations.
 #[derive(Debug, Default)]
 pub struct Book {
-    conversations: BTreeMap<String, Conversation>,
-    messages: BTreeMap<String, BTreeMap<String, Message>>,
-    dirty: BTreeSet<String>,
-    dirty_messages: BTreeSet<(String, String)>,
+    conversations: Map<String, Conversation>,
+    messages: Map<String, Map<String, Message>>,
+    dirty: Set<String>,
+    dirty_messages: Set<(String, String)>,
     /// Messages whose text grew since it was saved: they wait for [`Book::settle`].
-    growing: BTreeSet<(String, String)>,
+    growing: Set<(String, String)>,
     deleted: Vec<(Table, Vec<u8>)>,
 }
 
 impl Book {
     /// From the rows of `Table::Conversations`; a row that cannot be read is left out.
     pub fn restore(rows: &[Row]) -> Self {
-        let conversations = rows.iter().filter_map(|row| {
-            Some((String::from_utf8(row.key.clone()).ok()?, serde_json::from_slice(&row.value).ok()?))
-        });
+        let conversations = rows
+            .iter()
+            .filter_map(|row| Some((String::from_utf8(row.key.clone()).ok()?, json::decode_bytes(&row.value)?)));
         Self { conversations: conversations.collect(), ..Self::default() }
     }
 
@@ -95,9 +101,9 @@ impl Book {
     /// left out.
     pub fn fill(&mut self, conversation: &str, values: &[Option<Vec<u8>>]) {
         let Some(found) = self.conversations.get_mut(conversation) else { return };
-        let mut messages = BTreeMap::new();
+        let mut messages = Map::new();
         for (id, value) in found.order.iter().zip(values) {
-            if let Some(message) = value.as_ref().and_then(|value| serde_json::from_slice(value).ok()) {
+            if let Some(message) = value.as_ref().and_then(|value| json::decode_bytes(value)) {
                 messages.insert(id.clone(), message);
             }
         }
@@ -176,7 +182,7 @@ impl Book {
                 let title = title_of(text);
                 let new = Conversation { title, changed_ms: now_ms, order: Vec::new(), live: Vec::new() };
                 self.conversations.insert(id.clone(), new);
-                self.messages.insert(id.clone(), BTreeMap::new());
+                self.messages.insert(id.clone(), Map::new());
                 id
             }
         };
@@ -211,16 +217,16 @@ impl Book {
             .flat_map(|view| &view.messages)
             .take_while(|message| message.id != answer)
             .filter(|message| !message.text.is_empty())
-            .map(|message| json!({ "role": message.role, "content": message.text }))
+            .map(|message| json::object(vec![("role", message.role.to_json()), ("content", message.text.to_json())]))
             .collect();
-        json!({ "messages": messages }).to_string().into_bytes()
+        json::object(vec![("messages", Value::Array(messages))]).to_string().into_bytes()
     }
 
     /// Changes a message; it is in the next batch.
     pub fn change(&mut self, conversation: &str, message: &str, change: impl FnOnce(&mut Message)) -> Option<&Message> {
         let found = self.messages.get_mut(conversation)?.get_mut(message)?;
         change(found);
-        self.dirty_messages.insert((conversation.to_owned(), message.to_owned()));
+        self.dirty_messages.insert((conversation.to_owned(), message.to_owned()), ());
         Some(found)
     }
 
@@ -246,13 +252,13 @@ impl Book {
 
     /// Puts text that grew into the next batch as well.
     pub fn settle(&mut self) {
-        self.dirty_messages.append(&mut self.growing);
+        self.dirty_messages.extend(std::mem::take(&mut self.growing));
     }
 
     fn grow(&mut self, conversation: &str, answer: &str, change: impl FnOnce(&mut Message)) {
         if let Some(found) = self.messages.get_mut(conversation).and_then(|of| of.get_mut(answer)) {
             change(found);
-            self.growing.insert((conversation.to_owned(), answer.to_owned()));
+            self.growing.insert((conversation.to_owned(), answer.to_owned()), ());
         }
     }
 
@@ -277,7 +283,7 @@ impl Book {
         if let Some(found) = self.conversations.get_mut(conversation) {
             found.live.retain(|live| live.answer != answer);
             found.changed_ms = now_ms;
-            self.dirty.insert(conversation.to_owned());
+            self.dirty.insert(conversation.to_owned(), ());
         }
     }
 
@@ -290,7 +296,7 @@ impl Book {
         let found = self.conversations.get_mut(conversation).ok_or("This conversation is gone.")?;
         found.title = title;
         found.changed_ms = now_ms;
-        self.dirty.insert(conversation.to_owned());
+        self.dirty.insert(conversation.to_owned(), ());
         Ok(())
     }
 
@@ -299,7 +305,7 @@ impl Book {
         let Some(found) = self.conversations.remove(conversation) else { return Vec::new() };
         self.messages.remove(conversation);
         self.dirty.remove(conversation);
-        self.dirty_messages.retain(|(of, _)| of != conversation);
+        self.dirty_messages.retain(|(of, _), ()| of != conversation);
         self.deleted.push((Table::Conversations, conversation.as_bytes().to_vec()));
         let keys = found.order.iter().map(|id| (Table::Messages, message_key(conversation, id)));
         self.deleted.extend(keys);
@@ -312,12 +318,12 @@ impl Book {
             .into_iter()
             .map(|(table, key)| Write { table, key, value: None })
             .collect();
-        for id in std::mem::take(&mut self.dirty) {
+        for (id, ()) in std::mem::take(&mut self.dirty) {
             if let Some(found) = self.conversations.get(&id) {
                 batch.push(write(Table::Conversations, id.into_bytes(), found));
             }
         }
-        for (conversation, id) in std::mem::take(&mut self.dirty_messages) {
+        for ((conversation, id), ()) in std::mem::take(&mut self.dirty_messages) {
             if let Some(message) = self.message(&conversation, &id) {
                 batch.push(write(Table::Messages, message_key(&conversation, &id), message));
             }
@@ -340,7 +346,7 @@ impl Book {
         let (gone, live): (Vec<_>, Vec<_>) =
             std::mem::take(&mut found.live).into_iter().partition(|live| dropped.contains(&live.answer));
         found.live = live;
-        self.dirty.insert(conversation.to_owned());
+        self.dirty.insert(conversation.to_owned(), ());
         for id in dropped {
             if let Some(messages) = self.messages.get_mut(conversation) {
                 messages.remove(&id);
@@ -369,8 +375,8 @@ impl Book {
         {
             found.order.push(id.clone());
             messages.insert(id.clone(), Message { view, json: Vec::new() });
-            self.dirty.insert(conversation.to_owned());
-            self.dirty_messages.insert((conversation.to_owned(), id));
+            self.dirty.insert(conversation.to_owned(), ());
+            self.dirty_messages.insert((conversation.to_owned(), id), ());
         }
     }
 }
@@ -380,9 +386,8 @@ pub fn is_live(phase: &str) -> bool {
     matches!(phase, "waiting" | "streaming" | "stalled")
 }
 
-fn write(table: Table, key: Vec<u8>, value: &impl Serialize) -> Write {
-    // These types have string keys only and no failing implementation.
-    Write { table, key, value: Some(serde_json::to_vec(value).unwrap_or_default()) }
+fn write(table: Table, key: Vec<u8>, value: &impl Json) -> Write {
+    Write { table, key, value: Some(json::encode(value).into_bytes()) }
 }
 
 fn message_key(conversation: &str, message: &str) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 mod background;
 mod conversation;
+mod json;
 mod mirror;
 mod platform;
 mod port;

@@ -1,315 +1,332 @@
 //! What passes between panel and background: commands one way, updates the other, as JSON over one
 //! `chrome.runtime` port. No key is in any of them; the panel sees only what it shows.
 
-use serde::{Deserialize, Serialize};
+pub use crate::json::{decode, encode};
+use crate::json::{record, tagged};
 
 /// The port's name; only the background's host answers it.
 pub const PORT: &str = "panel";
 
-/// What a user does. Imperative.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
-pub enum Command {
-    /// First message of a panel: answered by one [`Update::Snapshot`].
-    Hello,
-    /// Ask in a conversation; without one a new conversation begins.
-    Ask {
-        /// The conversation's id.
-        conversation: Option<String>,
-        /// The words.
-        text: String,
-        /// Replaces this earlier question and drops what followed it (edit and resend).
-        replaces: Option<String>,
-        /// Set when this one question shall go to a provider other than the chosen one (retry with another).
-        provider: Option<String>,
-    },
-    /// Ask the same question again: drops the answer with this message id and asks anew.
-    Retry {
-        /// The conversation.
-        conversation: String,
-        /// The answer's message id.
-        answer: String,
-        /// Another provider for this once.
-        provider: Option<String>,
-    },
-    /// Stop the answer with this message id.
-    Stop {
-        /// The answer's message id.
-        answer: String,
-    },
-    /// Show a conversation: answered by [`Update::Conversation`].
-    Open {
+tagged! {
+    /// What a user does. Imperative.
+    #[derive(Clone, Debug, PartialEq)]
+    pub enum Command by "do" {
+        /// First message of a panel: answered by one [`Update::Snapshot`].
+        Hello = "hello",
+        /// Ask in a conversation; without one a new conversation begins.
+        Ask = "ask" {
+            /// The conversation's id.
+            conversation: Option<String>,
+            /// The words.
+            text: String,
+            /// Replaces this earlier question and drops what followed it (edit and resend).
+            replaces: Option<String>,
+            /// Set when this one question shall go to a provider other than the chosen one (retry with another).
+            provider: Option<String>,
+        },
+        /// Ask the same question again: drops the answer with this message id and asks anew.
+        Retry = "retry" {
+            /// The conversation.
+            conversation: String,
+            /// The answer's message id.
+            answer: String,
+            /// Another provider for this once.
+            provider: Option<String>,
+        },
+        /// Stop the answer with this message id.
+        Stop = "stop" {
+            /// The answer's message id.
+            answer: String,
+        },
+        /// Show a conversation: answered by [`Update::Conversation`].
+        Open = "open" {
+            /// Its id.
+            conversation: String,
+        },
+        /// Rename a conversation.
+        Rename = "rename" {
+            /// Its id.
+            conversation: String,
+            /// Its new title.
+            title: String,
+        },
+        /// Delete a conversation.
+        Delete = "delete" {
+            /// Its id.
+            conversation: String,
+        },
+        /// Automatic (none) or this provider and model from the next question on.
+        Choose = "choose" {
+            /// providerId text, or none for automatic.
+            provider: Option<String>,
+            /// Model id, or none for the provider's first.
+            model: Option<String>,
+        },
+        /// Trust a provider whose handle was known under another key.
+        Trust = "trust" {
+            /// providerId text.
+            provider: String,
+        },
+        /// Read an invite without taking it: answered by [`Update::Invite`].
+        ReadInvite = "read_invite" {
+            /// What was pasted.
+            text: String,
+        },
+        /// Take an invite.
+        Join = "join" {
+            /// What was pasted.
+            text: String,
+        },
+        /// Replace the settings.
+        Set = "set" {
+            /// The new ones.
+            settings: Settings,
+        },
+        /// Connect now instead of waiting for the next try.
+        TryNow = "try_now",
+        /// All conversations and settings as JSON text: answered by [`Update::Exported`].
+        Export = "export",
+        /// Delete every conversation, setting and key, as after a new installation.
+        DeleteAll = "delete_all",
+    }
+}
+
+tagged! {
+    /// What the background tells. Past or present.
+    #[derive(Clone, Debug, PartialEq)]
+    pub enum Update by "is" {
+        /// Everything a new panel needs.
+        Snapshot = "snapshot" {
+            /// Settings.
+            settings: Settings,
+            /// The network's state.
+            network: NetworkView,
+            /// All seen providers.
+            providers: Vec<ProviderView>,
+            /// All conversations, newest first.
+            conversations: Vec<ConversationRow>,
+            /// The conversation last open, if there is one.
+            open: Option<ConversationView>,
+        },
+        /// The network's state changed.
+        Network = "network" {
+            /// Now.
+            network: NetworkView,
+        },
+        /// A provider was seen or changed.
+        Provider = "provider" {
+            /// Now.
+            provider: ProviderView,
+        },
+        /// The list of conversations changed.
+        Conversations = "conversations" {
+            /// Newest first.
+            conversations: Vec<ConversationRow>,
+        },
+        /// A conversation, whole.
+        Conversation = "conversation" {
+            /// It.
+            conversation: ConversationView,
+        },
+        /// One message of a conversation was added or changed (all but its growing text).
+        Message = "message" {
+            /// Which conversation.
+            conversation: String,
+            /// It.
+            message: MessageView,
+        },
+        /// More text at the end of an answer.
+        Delta = "delta" {
+            /// Which conversation.
+            conversation: String,
+            /// The answer's message id.
+            answer: String,
+            /// The new piece.
+            text: String,
+        },
+        /// Settings were replaced.
+        Settings = "settings" {
+            /// Now.
+            settings: Settings,
+        },
+        /// What a pasted invite would change, or why it cannot be read.
+        Invite = "invite" {
+            /// Lines to show, one a change.
+            changes: Vec<String>,
+            /// Set when it cannot be taken.
+            error: Option<String>,
+        },
+        /// The export's JSON text.
+        Exported = "exported" {
+            /// The file's content.
+            json: String,
+        },
+        /// A command could not be done; nothing typed is lost.
+        Refused = "refused" {
+            /// What failed and what to do, one sentence each.
+            text: String,
+        },
+    }
+}
+
+record! {
+    /// Settings, all of them stored sealed.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Settings {
+        /// Entry nodes: WebSocket multiaddrs with peer id.
+        pub entry_nodes: Vec<String>,
+        /// `balanced`, `fast` or `high`.
+        pub profile: String,
+        /// `system`, `light` or `dark`.
+        pub theme: String,
+        /// Show answers only when complete (for screen readers).
+        pub whole_answers: bool,
+        /// providerId text of the chosen provider; none is automatic.
+        pub provider: Option<String>,
+        /// Chosen model id.
+        pub model: Option<String>,
+    }
+}
+
+record! {
+    /// The way to the network.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    pub struct NetworkView {
+        /// `unset` (no entry node yet), `connecting`, `connected`, `lost`.
+        pub state: String,
+        /// Seconds until the next try, when lost.
+        pub next_try_s: Option<u32>,
+        /// Each entry node: its address and `connected`, `connecting` or `no answer`.
+        pub nodes: Vec<(String, String)>,
+        /// Set when several providers say so: seconds that this clock is ahead.
+        pub clock_off_s: Option<i64>,
+        /// First discovery since connecting: ms from the order to connect to a usable provider.
+        pub discovery_ms: Option<u32>,
+    }
+}
+
+record! {
+    /// A provider, as the panel shows it.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ProviderView {
+        /// providerId text, 52 characters.
+        pub id: String,
+        /// Its handle.
+        pub handle: String,
+        /// Its name.
+        pub name: String,
+        /// First 16 characters of the id in fours.
+        pub fingerprint: String,
+        /// 15 bits of the 5 x 5 mirrored glyph, row by row, three columns each.
+        pub glyph: u16,
+        /// `online`, `busy`, `offline`, `unknown`.
+        pub status: String,
+        /// Waiting requests, when busy.
+        pub waiting: u32,
+        /// Announced median response time in ms, 0 unknown.
+        pub response_ms: u32,
+        /// First token in ms as measured here (last one), if there was one.
+        pub measured_first_ms: Option<u32>,
+        /// Maximum concurrent requests.
+        pub max_concurrent: u32,
+        /// Its models.
+        pub models: Vec<ModelView>,
+        /// Unix ms of the last heartbeat.
+        pub heard_ms: u64,
+        /// A question can be sealed to it now.
+        pub usable: bool,
+        /// Fingerprint and id text known under this handle before, when not trusted yet.
+        pub key_changed_from: Option<String>,
+        /// Signed two keys at once.
+        pub equivocated: bool,
+        /// Two nodes gave the same key; until then it might be one made for this user alone.
+        pub confirmed: bool,
+        /// A node other than the provider's own carries the request: it does not learn the IP.
+        pub hides_ip: bool,
+    }
+}
+
+record! {
+    /// A model, as the panel shows it.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ModelView {
         /// Its id.
-        conversation: String,
-    },
-    /// Rename a conversation.
-    Rename {
+        pub id: String,
+        /// Context length in tokens.
+        pub context: u32,
+        /// Preset, engine and quantisation in words, may be empty.
+        pub detail: String,
+        /// Tokens a second as announced.
+        pub tokens_per_s: u32,
+    }
+}
+
+record! {
+    /// A row of the conversation list.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ConversationRow {
         /// Its id.
-        conversation: String,
-        /// Its new title.
-        title: String,
-    },
-    /// Delete a conversation.
-    Delete {
+        pub id: String,
+        /// Its title.
+        pub title: String,
+        /// Unix ms of its last change.
+        pub changed_ms: u64,
+        /// Count of messages.
+        pub messages: u32,
+    }
+}
+
+record! {
+    /// A conversation.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ConversationView {
         /// Its id.
-        conversation: String,
-    },
-    /// Automatic (none) or this provider and model from the next question on.
-    Choose {
-        /// providerId text, or none for automatic.
-        provider: Option<String>,
-        /// Model id, or none for the provider's first.
-        model: Option<String>,
-    },
-    /// Trust a provider whose handle was known under another key.
-    Trust {
-        /// providerId text.
-        provider: String,
-    },
-    /// Read an invite without taking it: answered by [`Update::Invite`].
-    ReadInvite {
-        /// What was pasted.
-        text: String,
-    },
-    /// Take an invite.
-    Join {
-        /// What was pasted.
-        text: String,
-    },
-    /// Replace the settings.
-    Set {
-        /// The new ones.
-        settings: Settings,
-    },
-    /// Connect now instead of waiting for the next try.
-    TryNow,
-    /// All conversations and settings as JSON text: answered by [`Update::Exported`].
-    Export,
-    /// Delete every conversation, setting and key, as after a new installation.
-    DeleteAll,
+        pub id: String,
+        /// Its title.
+        pub title: String,
+        /// Its messages in order.
+        pub messages: Vec<MessageView>,
+    }
 }
 
-/// What the background tells. Past or present.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
-pub enum Update {
-    /// Everything a new panel needs.
-    Snapshot {
-        /// Settings.
-        settings: Settings,
-        /// The network's state.
-        network: NetworkView,
-        /// All seen providers.
-        providers: Vec<ProviderView>,
-        /// All conversations, newest first.
-        conversations: Vec<ConversationRow>,
-        /// The conversation last open, if there is one.
-        open: Option<ConversationView>,
-    },
-    /// The network's state changed.
-    Network {
-        /// Now.
-        network: NetworkView,
-    },
-    /// A provider was seen or changed.
-    Provider {
-        /// Now.
-        provider: ProviderView,
-    },
-    /// The list of conversations changed.
-    Conversations {
-        /// Newest first.
-        conversations: Vec<ConversationRow>,
-    },
-    /// A conversation, whole.
-    Conversation {
-        /// It.
-        conversation: ConversationView,
-    },
-    /// One message of a conversation was added or changed (all but its growing text).
-    Message {
-        /// Which conversation.
-        conversation: String,
-        /// It.
-        message: MessageView,
-    },
-    /// More text at the end of an answer.
-    Delta {
-        /// Which conversation.
-        conversation: String,
-        /// The answer's message id.
-        answer: String,
-        /// The new piece.
-        text: String,
-    },
-    /// Settings were replaced.
-    Settings {
-        /// Now.
-        settings: Settings,
-    },
-    /// What a pasted invite would change, or why it cannot be read.
-    Invite {
-        /// Lines to show, one a change.
-        changes: Vec<String>,
-        /// Set when it cannot be taken.
-        error: Option<String>,
-    },
-    /// The export's JSON text.
-    Exported {
-        /// The file's content.
-        json: String,
-    },
-    /// A command could not be done; nothing typed is lost.
-    Refused {
-        /// What failed and what to do, one sentence each.
-        text: String,
-    },
-}
-
-/// Settings, all of them stored sealed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Entry nodes: WebSocket multiaddrs with peer id.
-    pub entry_nodes: Vec<String>,
-    /// `balanced`, `fast` or `high`.
-    pub profile: String,
-    /// `system`, `light` or `dark`.
-    pub theme: String,
-    /// Show answers only when complete (for screen readers).
-    pub whole_answers: bool,
-    /// providerId text of the chosen provider; none is automatic.
-    pub provider: Option<String>,
-    /// Chosen model id.
-    pub model: Option<String>,
-}
-
-/// The way to the network.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct NetworkView {
-    /// `unset` (no entry node yet), `connecting`, `connected`, `lost`.
-    pub state: String,
-    /// Seconds until the next try, when lost.
-    pub next_try_s: Option<u32>,
-    /// Each entry node: its address and `connected`, `connecting` or `no answer`.
-    pub nodes: Vec<(String, String)>,
-    /// Set when several providers say so: seconds that this clock is ahead.
-    pub clock_off_s: Option<i64>,
-    /// First discovery since connecting: ms from the order to connect to a usable provider.
-    pub discovery_ms: Option<u32>,
-}
-
-/// A provider, as the panel shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ProviderView {
-    /// providerId text, 52 characters.
-    pub id: String,
-    /// Its handle.
-    pub handle: String,
-    /// Its name.
-    pub name: String,
-    /// First 16 characters of the id in fours.
-    pub fingerprint: String,
-    /// 15 bits of the 5 x 5 mirrored glyph, row by row, three columns each.
-    pub glyph: u16,
-    /// `online`, `busy`, `offline`, `unknown`.
-    pub status: String,
-    /// Waiting requests, when busy.
-    pub waiting: u32,
-    /// Announced median response time in ms, 0 unknown.
-    pub response_ms: u32,
-    /// First token in ms as measured here (last one), if there was one.
-    pub measured_first_ms: Option<u32>,
-    /// Maximum concurrent requests.
-    pub max_concurrent: u32,
-    /// Its models.
-    pub models: Vec<ModelView>,
-    /// Unix ms of the last heartbeat.
-    pub heard_ms: u64,
-    /// A question can be sealed to it now.
-    pub usable: bool,
-    /// Fingerprint and id text known under this handle before, when not trusted yet.
-    pub key_changed_from: Option<String>,
-    /// Signed two keys at once.
-    pub equivocated: bool,
-    /// Two nodes gave the same key; until then it might be one made for this user alone.
-    pub confirmed: bool,
-    /// A node other than the provider's own carries the request: it does not learn the IP.
-    pub hides_ip: bool,
-}
-
-/// A model, as the panel shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ModelView {
-    /// Its id.
-    pub id: String,
-    /// Context length in tokens.
-    pub context: u32,
-    /// Preset, engine and quantisation in words, may be empty.
-    pub detail: String,
-    /// Tokens a second as announced.
-    pub tokens_per_s: u32,
-}
-
-/// A row of the conversation list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ConversationRow {
-    /// Its id.
-    pub id: String,
-    /// Its title.
-    pub title: String,
-    /// Unix ms of its last change.
-    pub changed_ms: u64,
-    /// Count of messages.
-    pub messages: u32,
-}
-
-/// A conversation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ConversationView {
-    /// Its id.
-    pub id: String,
-    /// Its title.
-    pub title: String,
-    /// Its messages in order.
-    pub messages: Vec<MessageView>,
-}
-
-/// A message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MessageView {
-    /// Its id.
-    pub id: String,
-    /// `user` or `assistant`.
-    pub role: String,
-    /// Its text so far.
-    pub text: String,
-    /// For an answer: how it stands. `waiting`, `streaming`, `stalled`, `complete`, `truncated`, `stopped`, `error`,
-    /// `silent`, `no_provider`, `key_changed`, `no_network`.
-    pub phase: String,
-    /// For `error`: the code of protocol section 5.8 and seconds until a retry may work.
-    pub code: Option<u16>,
-    /// Seconds until a retry may work, 0 unknown.
-    pub retry_after: Option<u16>,
-    /// providerId text of who answers or answered (or the one whose key changed).
-    pub provider: Option<String>,
-    /// Its name at that time.
-    pub provider_name: Option<String>,
-    /// The model.
-    pub model: Option<String>,
-    /// Unix ms when it was asked.
-    pub asked_ms: u64,
-    /// ms from asked to accepted.
-    pub accept_ms: Option<u32>,
-    /// ms from asked to the first text.
-    pub first_ms: Option<u32>,
-    /// ms from asked to the end.
-    pub total_ms: Option<u32>,
-    /// Prompt and completion tokens.
-    pub tokens: Option<(u64, u64)>,
-    /// Finish reason.
-    pub finish: Option<String>,
-    /// `valid`, `bad` or none when none came.
-    pub receipt: Option<String>,
-    /// Peer ids of the nodes that carried it out and back, as (out, back, out is provider's own, back is provider's own).
-    pub route: Option<(String, String, bool, bool)>,
+record! {
+    /// A message.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct MessageView {
+        /// Its id.
+        pub id: String,
+        /// `user` or `assistant`.
+        pub role: String,
+        /// Its text so far.
+        pub text: String,
+        /// For an answer: how it stands. `waiting`, `streaming`, `stalled`, `complete`, `truncated`, `stopped`, `error`,
+        /// `silent`, `no_provider`, `key_changed`, `no_network`.
+        pub phase: String,
+        /// For `error`: the code of protocol section 5.8 and seconds until a retry may work.
+        pub code: Option<u16>,
+        /// Seconds until a retry may work, 0 unknown.
+        pub retry_after: Option<u16>,
+        /// providerId text of who answers or answered (or the one whose key changed).
+        pub provider: Option<String>,
+        /// Its name at that time.
+        pub provider_name: Option<String>,
+        /// The model.
+        pub model: Option<String>,
+        /// Unix ms when it was asked.
+        pub asked_ms: u64,
+        /// ms from asked to accepted.
+        pub accept_ms: Option<u32>,
+        /// ms from asked to the first text.
+        pub first_ms: Option<u32>,
+        /// ms from asked to the end.
+        pub total_ms: Option<u32>,
+        /// Prompt and completion tokens.
+        pub tokens: Option<(u64, u64)>,
+        /// Finish reason.
+        pub finish: Option<String>,
+        /// `valid`, `bad` or none when none came.
+        pub receipt: Option<String>,
+        /// Peer ids of the nodes that carried it out and back, as (out, back, out is provider's own, back is provider's own).
+        pub route: Option<(String, String, bool, bool)>,
+    }
 }

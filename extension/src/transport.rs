@@ -13,8 +13,8 @@ use futures::channel::{mpsc, oneshot};
 use futures::future::{Either, select};
 use light_node::LightNode;
 use privacyai::identity::ProviderId;
+use privacyai::map::Map;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::pin::pin;
 use std::rc::Rc;
 use subscribing::Subscription;
@@ -83,12 +83,12 @@ struct Inner {
     /// Raised by each new configuration: tasks of an older one end.
     run: u64,
     nodes: Vec<Node>,
-    subscriptions: BTreeMap<String, Subscription>,
+    subscriptions: Map<String, Subscription>,
     /// Store queries made since the configuration, so that a node that comes later answers them as well.
     queries: Vec<Query>,
     /// How many subscriptions of a topic are being ended now: the SDK knows one by its topic, so a new one waits for
     /// that.
-    leaving: BTreeMap<String, usize>,
+    leaving: Map<String, usize>,
     /// Subscriptions being made now, and who waits until there is none.
     binding: usize,
     bound: Vec<oneshot::Sender<()>>,
@@ -119,9 +119,9 @@ impl Transport {
             cluster: 0,
             run: 0,
             nodes: Vec::new(),
-            subscriptions: BTreeMap::new(),
+            subscriptions: Map::new(),
             queries: Vec::new(),
-            leaving: BTreeMap::new(),
+            leaving: Map::new(),
             binding: 0,
             bound: Vec::new(),
             publishing: 0,

@@ -1,11 +1,12 @@
 //! Whether our own clock is off: several providers' heartbeats verify except for time. The clock is never corrected by
 //! others' word; the user is told (protocol section 2.4).
 
+use crate::map::Map;
 use crate::{
     effect::Millis,
     identity::{ProviderId, PublicKey},
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 
 /// Providers watched at once: two suffice for a verdict, the rest bounds memory.
 const MAX_WATCHED: usize = 64;
@@ -26,9 +27,9 @@ const SEVERAL: usize = 2;
 #[derive(Debug, Default)]
 pub(super) struct ClockWatch {
     last_good: Option<Millis>,
-    samples: BTreeMap<ProviderId, Sample>,
+    samples: Map<ProviderId, Sample>,
     /// Operational keys of bundles that verified except for time.
-    keys: BTreeMap<ProviderId, PublicKey>,
+    keys: Map<ProviderId, PublicKey>,
 }
 
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! A client's memory of the providers it has verified, and its judgement of each new announcement (protocol section
 //! 2.4): rollback, replay and equivocation are refused, handles stay with the key that had them first.
 
+use crate::map::{Map, Set};
 use crate::{
     announcement::{
         Kind, Signed,
@@ -15,11 +16,7 @@ use crate::{
     error::{Error, ErrorKind},
     identity::ProviderId,
 };
-use alloc::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    string::String,
-    vec::Vec,
-};
+use alloc::{collections::VecDeque, string::String, vec::Vec};
 
 /// Most providers remembered.
 pub const MAX_PROVIDERS: usize = 2_048;
@@ -78,11 +75,11 @@ pub struct Seen {
 /// The seen providers.
 #[derive(Debug, Default)]
 pub struct Registry {
-    entries: BTreeMap<ProviderId, Entry>,
+    entries: Map<ProviderId, Entry>,
     waiting: VecDeque<(ProviderId, Signed)>,
     clock: ClockWatch,
     /// Rows to write, or to delete when the entry is gone.
-    dirty: BTreeSet<ProviderId>,
+    dirty: Set<ProviderId>,
 }
 
 impl Registry {
@@ -125,10 +122,11 @@ impl Registry {
 
     /// All that are known, in the order of their ids.
     pub fn all(&self, now: Millis) -> Vec<Seen> {
-        let mut owners: BTreeMap<&str, (Millis, ProviderId)> = BTreeMap::new();
+        let mut owners: Map<&str, (Millis, ProviderId)> = Map::new();
         for (id, entry) in &self.entries {
             let claim = (entry.handle_since, *id);
-            owners.entry(&entry.handle).and_modify(|first| *first = claim.min(*first)).or_insert(claim);
+            let first = owners.get_or_insert_with(&entry.handle, || claim);
+            *first = claim.min(*first);
         }
         let owner = |entry: &Entry| owners.get(entry.handle.as_str()).map(|(_, id)| *id);
         self.entries.iter().map(|(id, entry)| view(id, entry, owner(entry), now)).collect()
@@ -170,7 +168,7 @@ impl Registry {
     pub fn mark_used(&mut self, id: &ProviderId) {
         if let Some(entry) = self.entries.get_mut(id).filter(|entry| !entry.used) {
             entry.used = true;
-            self.dirty.insert(*id);
+            self.dirty.insert(*id, ());
         }
     }
 
@@ -178,13 +176,13 @@ impl Registry {
     pub fn trust(&mut self, id: &ProviderId) {
         if let Some(entry) = self.entries.get_mut(id).filter(|entry| !entry.trusted) {
             entry.trusted = true;
-            self.dirty.insert(*id);
+            self.dirty.insert(*id, ());
         }
     }
 
     /// Forgets all.
     pub fn forget(&mut self) {
-        self.dirty.extend(self.entries.keys());
+        self.dirty.extend(self.entries.keys().map(|id| (*id, ())));
         self.entries.clear();
         self.waiting.clear();
         self.clock = ClockWatch::default();
@@ -198,7 +196,7 @@ impl Registry {
             key: id.0.into(),
             value: self.entries.get(&id).map(Entry::encode),
         };
-        dirty.into_iter().map(row).collect()
+        dirty.into_iter().map(|(id, ())| row(id)).collect()
     }
 
     /// Two bundles of one sequence that a provider signed, as they came: the proof of its equivocation.
@@ -227,7 +225,7 @@ impl Registry {
                 if !entry.confirm(source) {
                     return Ok(Heard::Known);
                 }
-                self.dirty.insert(id);
+                self.dirty.insert(id, ());
                 return Ok(Heard::Changed(id));
             }
         }
@@ -245,7 +243,7 @@ impl Registry {
             if bundle.seq == entry.bundle.seq {
                 entry.second = Some(wire.into());
                 entry.told = (entry.status(now), false);
-                self.dirty.insert(id);
+                self.dirty.insert(id, ());
                 return Ok(Heard::Changed(id));
             }
             if entry.bundle.seq.checked_add(1) == Some(bundle.seq) && bundle.prev != entry.bhash {
@@ -271,7 +269,7 @@ impl Registry {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.confirm(source);
         }
-        self.dirty.insert(id);
+        self.dirty.insert(id, ());
         while let Some(at) = self.waiting.iter().position(|(waiting, _)| *waiting == id) {
             if let Some((_, heartbeat)) = self.waiting.remove(at) {
                 // It waited unverified: a wrong one is dropped like any other.
@@ -337,11 +335,11 @@ impl Registry {
             entry.handle_since = now;
             // Trust was in the old handle's change of keys.
             entry.trusted = false;
-            self.dirty.insert(id);
+            self.dirty.insert(id, ());
         }
         if entry.name != heartbeat.name {
             entry.name.clone_from(&heartbeat.name);
-            self.dirty.insert(id);
+            self.dirty.insert(id, ());
         }
         entry.heartbeat = Some(heartbeat);
         Ok(Heard::Changed(id))
@@ -356,7 +354,7 @@ impl Registry {
         }
         signed.verify(&entry.cert.root)?;
         entry.min_op_seq = revocation.min_op_seq;
-        self.dirty.insert(id);
+        self.dirty.insert(id, ());
         self.tell(&id, now);
         Ok(Heard::Changed(id))
     }
@@ -378,7 +376,7 @@ impl Registry {
             self.entries.iter().filter(|(_, entry)| !entry.is_protected()).min_by_key(|(_, entry)| entry.heard);
         let id = oldest.map(|(id, _)| *id).ok_or(Error::too_large("provider table"))?;
         self.entries.remove(&id);
-        self.dirty.insert(id);
+        self.dirty.insert(id, ());
         Ok(())
     }
 }

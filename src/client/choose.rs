@@ -4,11 +4,8 @@
 use super::{Seen, Status};
 use crate::effect::Millis;
 use crate::identity::ProviderId;
-use alloc::{
-    collections::{BTreeMap, VecDeque},
-    string::String,
-    vec::Vec,
-};
+use crate::map::Map;
+use alloc::{collections::VecDeque, string::String, vec::Vec};
 use rand_core::Rng;
 
 /// Providers whose measurements are kept; the one measured longest ago goes first.
@@ -53,7 +50,7 @@ struct Measured {
 #[derive(Debug, Default)]
 pub(super) struct Measures {
     accepts: Samples,
-    providers: BTreeMap<ProviderId, Measured>,
+    providers: Map<ProviderId, Measured>,
 }
 
 impl Measures {
@@ -85,7 +82,7 @@ impl Measures {
         {
             self.providers.remove(&oldest);
         }
-        let entry = self.providers.entry(provider).or_default();
+        let entry = self.providers.get_or_insert_with(provider, Measured::default);
         entry.used = now;
         entry
     }

@@ -13,8 +13,9 @@ use crate::envelope::{
     response::ClientSession,
 };
 use crate::identity::ProviderId;
+use crate::map::Map;
 use crate::message::{Profile, RecordReader};
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 
 /// Copies with the right tag that may fail to open before the next attempt is asked for (protocol section 5.5).
 const FORGERIES: u8 = 16;
@@ -32,7 +33,7 @@ pub(super) struct Known {
 }
 
 /// All tags that may come, of all exchanges.
-pub(super) type Tags = BTreeMap<Tag, Known>;
+pub(super) type Tags = Map<Tag, Known>;
 
 /// One request and its answer.
 pub(super) struct Exchange {
@@ -49,8 +50,8 @@ pub(super) struct Exchange {
     pub(super) resend_at: Option<Millis>,
     pub(super) phase: Phase,
     pub(super) leaving: Option<Leaving>,
-    tags: BTreeMap<u32, Vec<Tag>>,
-    forgeries: BTreeMap<Tag, u8>,
+    tags: Map<u32, Vec<Tag>>,
+    forgeries: Map<Tag, u8>,
     /// The first frame of the stream whose tag is not known yet.
     expected: u32,
 }
@@ -162,8 +163,8 @@ impl Exchange {
             resend_at: None,
             phase: Phase::Waiting(keys),
             leaving: None,
-            tags: BTreeMap::new(),
-            forgeries: BTreeMap::new(),
+            tags: Map::new(),
+            forgeries: Map::new(),
             expected: 0,
         }
     }
@@ -182,8 +183,8 @@ impl Exchange {
             resend_at: None,
             phase: Phase::Streaming(stream),
             leaving: None,
-            tags: BTreeMap::new(),
-            forgeries: BTreeMap::new(),
+            tags: Map::new(),
+            forgeries: Map::new(),
             expected: 0,
         }
     }
@@ -214,7 +215,7 @@ impl Exchange {
                 for attempt in 0..ATTEMPTS {
                     let tag = keys.accept_tag(attempt);
                     tags.insert(tag, Known { exchange: id, sequence: 0, attempt });
-                    self.tags.entry(0).or_default().push(tag);
+                    self.tags.get_or_insert_with(0, Vec::new).push(tag);
                 }
             }
             Phase::Streaming(stream) => {
@@ -232,7 +233,7 @@ impl Exchange {
     /// Knows the later attempts of a frame that is asked for.
     pub(super) fn expect_again(&mut self, id: ExchangeId, sequence: u32, tags: &mut Tags) {
         let Phase::Streaming(stream) = &self.phase else { return };
-        let known = self.tags.entry(sequence).or_default();
+        let known = self.tags.get_or_insert_with(sequence, Vec::new);
         for attempt in known.len().min(usize::from(ATTEMPTS)) as u8..ATTEMPTS {
             let tag = stream.session.tag(sequence, attempt);
             tags.insert(tag, Known { exchange: id, sequence, attempt });
@@ -250,7 +251,7 @@ impl Exchange {
 
     /// No frame is wanted any more.
     pub(super) fn forget_all(&mut self, tags: &mut Tags) {
-        for tag in core::mem::take(&mut self.tags).into_values().flatten() {
+        for tag in core::mem::take(&mut self.tags).into_iter().flat_map(|(_, tags)| tags) {
             tags.remove(&tag);
         }
         self.forgeries.clear();
@@ -259,7 +260,7 @@ impl Exchange {
     /// A copy with this tag did not open. A forger saw the tag before the true frame came: the tag stays good for a
     /// while.
     pub(super) fn forged(&mut self, known: Known, tag: Tag, tags: &mut Tags, now: Millis) {
-        let count = self.forgeries.entry(tag).or_insert(0);
+        let count = self.forgeries.get_or_insert_with(tag, || 0);
         *count = count.saturating_add(1);
         if *count < FORGERIES {
             return;

@@ -10,6 +10,7 @@ mod order;
 mod resume;
 mod stream;
 
+use crate::map::Map;
 use crate::{
     announcement::registry::Registry,
     effect::{Batch, Millis, Publication, Row},
@@ -24,11 +25,7 @@ pub use crate::{
     },
     message::Profile,
 };
-use alloc::{
-    collections::{BTreeMap, VecDeque},
-    string::String,
-    vec::Vec,
-};
+use alloc::{collections::VecDeque, string::String, vec::Vec};
 use ask::Question;
 use choose::Measures;
 use exchange::{Exchange, ExchangeId, Tags};
@@ -256,15 +253,15 @@ pub enum Event {
 pub struct Client {
     registry: Registry,
     measures: Measures,
-    questions: BTreeMap<AskId, Question>,
-    exchanges: BTreeMap<ExchangeId, Exchange>,
+    questions: Map<AskId, Question>,
+    exchanges: Map<ExchangeId, Exchange>,
     tags: Tags,
     /// Frames of no known tag while an accept is awaited: the network may let them overtake it.
     overtaking: VecDeque<Frame>,
     /// Providers whose responses are received, and until when at least.
-    topics: BTreeMap<ProviderId, Millis>,
+    topics: Map<ProviderId, Millis>,
     /// Heartbeats whose bundle is not known yet, and who gave them.
-    early: BTreeMap<ProviderId, (Vec<u8>, String)>,
+    early: Map<ProviderId, (Vec<u8>, String)>,
     connected: Millis,
     queried: Millis,
     clock_told: Option<i64>,

@@ -2,10 +2,8 @@
 //! key: it decides when a hole is old enough to be asked for and when the stream has stalled.
 
 use crate::effect::Millis;
-use alloc::{
-    collections::{BTreeMap, btree_map::Entry},
-    vec::Vec,
-};
+use crate::map::Map;
+use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
 /// Tags known ahead of the highest frame seen (protocol section 5.5: W).
@@ -59,8 +57,8 @@ pub(super) struct Order {
     next: u32,
     highest: u32,
     last: Option<u32>,
-    waiting: BTreeMap<u32, Piece>,
-    holes: BTreeMap<u32, Hole>,
+    waiting: Map<u32, Piece>,
+    holes: Map<u32, Hole>,
     /// A hole may be a frame that was overtaken: so long it is waited for.
     grace_ms: u64,
     silence_ms: u64,
@@ -78,8 +76,8 @@ impl Order {
             next,
             highest: next.saturating_sub(1),
             last: None,
-            waiting: BTreeMap::new(),
-            holes: BTreeMap::new(),
+            waiting: Map::new(),
+            holes: Map::new(),
             grace_ms: tick_ms,
             silence_ms,
             heard: now,
@@ -135,15 +133,13 @@ impl Order {
         self.holes.remove(&sequence);
         if piece.last {
             self.last = Some(sequence);
-            self.holes.split_off(&sequence);
-            self.waiting.split_off(&sequence);
+            self.holes.truncate_from(&sequence);
+            self.waiting.truncate_from(&sequence);
         }
         if sequence > self.highest {
             let ask_at = Millis(now.0.saturating_add(self.grace_ms));
             for hole in self.highest.saturating_add(1).max(self.next)..sequence {
-                if let Entry::Vacant(slot) = self.holes.entry(hole) {
-                    slot.insert(Hole { ask_at, rounds: 0 });
-                }
+                self.holes.get_or_insert_with(hole, || Hole { ask_at, rounds: 0 });
             }
             self.highest = sequence;
         }
@@ -157,7 +153,7 @@ impl Order {
     /// A copy of this frame could not be opened as often as allowed: ask for the next attempt.
     pub(super) fn spoiled(&mut self, sequence: u32, now: Millis) {
         if self.wants(sequence) {
-            self.holes.entry(sequence).or_insert(Hole { ask_at: now, rounds: 0 });
+            self.holes.get_or_insert_with(sequence, || Hole { ask_at: now, rounds: 0 });
         }
     }
 

@@ -7,7 +7,7 @@ use crate::platform;
 use crate::port::{MessageView, ProviderView, Update};
 use privacyai::client::{AskId, End, Event, Input, Seen};
 use privacyai::identity::ProviderId;
-use std::collections::BTreeMap;
+use privacyai::map::Map;
 
 impl Background {
     pub(super) async fn show(&mut self, event: Event) {
@@ -63,7 +63,7 @@ impl Background {
     /// After a start: what was under way goes on from its mirror, or is truncated.
     pub(super) async fn resume(&mut self) {
         let live = self.book.live();
-        let mut mirrors: BTreeMap<u64, Vec<u8>> = mirror::kept().await.into_iter().collect();
+        let mut mirrors: Map<u64, Vec<u8>> = mirror::kept().await.into_iter().collect();
         for (conversation, live) in live {
             self.load(&conversation).await;
             let running = Running {
@@ -80,7 +80,7 @@ impl Background {
                 None => self.end(AskId(live.ask), &End::Truncated),
             }
         }
-        for ask in mirrors.into_keys() {
+        for (ask, _) in mirrors {
             mirror::keep(ask, None);
         }
     }

@@ -3,6 +3,7 @@
 use super::network::Way;
 use super::{Background, Running};
 use crate::conversation::Asked;
+use crate::json::{self, Json};
 use crate::mirror;
 use crate::platform;
 use crate::port::{Command, ConversationView, Settings, Update};
@@ -10,7 +11,6 @@ use crate::settings;
 use crate::storage::Storage;
 use privacyai::client::{Ask, AskId, Client, Input};
 use privacyai::identity::ProviderId;
-use serde_json::json;
 use std::str::FromStr;
 
 /// Longest chat request in bytes: it must fit the largest size class with the body around it (protocol section 4).
@@ -19,9 +19,9 @@ const LONGEST_CONTENT: usize = 146_000;
 impl Background {
     /// One word of a panel; what cannot be read or done is refused to that panel alone.
     pub(super) async fn obey(&mut self, panel: u32, word: &str) {
-        let result = match serde_json::from_str(word) {
-            Ok(command) => self.carry_out(panel, command).await,
-            Err(_) => Err("The panel and the background do not understand each other. Reload the extension.".into()),
+        let result = match json::decode(word) {
+            Some(command) => self.carry_out(panel, command).await,
+            None => Err("The panel and the background do not understand each other. Reload the extension.".into()),
         };
         if let Err(text) = result {
             self.panels.tell(panel, &Update::Refused { text });
@@ -93,7 +93,7 @@ impl Background {
 
     /// Stores the settings and tells all panels.
     pub(super) async fn keep_settings(&mut self) {
-        let json = serde_json::to_vec(&self.settings).ok();
+        let json = Some(json::encode(&self.settings).into_bytes());
         self.write(vec![settings::row(settings::SETTINGS, json)]).await;
         self.panels.tell_all(&Update::Settings { settings: self.settings.clone() });
     }
@@ -210,15 +210,15 @@ impl Background {
         for id in self.book.ids() {
             conversations.extend(self.view(&id).await);
         }
-        let export = json!({
-            "format": "privacyai-export",
-            "version": 1,
-            "exported_ms": platform::now().0,
-            "settings": self.settings,
-            "conversations": conversations,
-            "unreadable_rows": self.database.unreadable(),
-        });
-        serde_json::to_string_pretty(&export).unwrap_or_default()
+        let export = json::object(vec![
+            ("format", "privacyai-export".into()),
+            ("version", 1.into()),
+            ("exported_ms", platform::now().0.into()),
+            ("settings", self.settings.to_json()),
+            ("conversations", conversations.to_json()),
+            ("unreadable_rows", self.database.unreadable().into()),
+        ]);
+        format!("{export:#}")
     }
 
     async fn delete_all(&mut self) -> Result<(), String> {

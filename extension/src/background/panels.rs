@@ -1,11 +1,12 @@
 //! The open panels: ports that carry JSON text. A panel may say anything; what cannot be read is refused.
 
+use crate::json;
 use crate::platform::Port;
 use crate::port::{PORT, Update};
 use futures::channel::mpsc;
 use js_sys::Array;
+use privacyai::map::Map;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use wasm_bindgen::prelude::*;
 
 /// Words of panels that may wait for the loop; a person cannot give more, so the rest is dropped.
@@ -78,7 +79,7 @@ fn tell(event: PanelEvent) {
 
 /// The ports of all open panels.
 #[derive(Default)]
-pub struct Panels(BTreeMap<u32, Port>);
+pub struct Panels(Map<u32, Port>);
 
 impl Panels {
     /// A panel came; the oldest goes when there are too many.
@@ -96,9 +97,9 @@ impl Panels {
 
     /// Tells one panel.
     pub fn tell(&self, id: u32, update: &Update) {
-        if let (Some(port), Ok(json)) = (self.0.get(&id), serde_json::to_string(update)) {
+        if let Some(port) = self.0.get(&id) {
             // A port that is gone says so by itself.
-            let _ = port.post_message(&json.into());
+            let _ = port.post_message(&json::encode(update).into());
         }
     }
 
@@ -107,11 +108,9 @@ impl Panels {
         if self.0.is_empty() {
             return;
         }
-        if let Ok(json) = serde_json::to_string(update) {
-            let json: JsValue = json.into();
-            for port in self.0.values() {
-                let _ = port.post_message(&json);
-            }
+        let json: JsValue = json::encode(update).into();
+        for port in self.0.values() {
+            let _ = port.post_message(&json);
         }
     }
 }

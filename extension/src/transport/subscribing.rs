@@ -60,7 +60,7 @@ impl Transport {
         let removed = self.0.borrow_mut().subscriptions.remove(content_topic);
         let Some(subscription) = removed else { return };
         let (transport, topic) = (self.clone(), content_topic.to_owned());
-        *self.0.borrow_mut().leaving.entry(topic.clone()).or_default() += 1;
+        *self.0.borrow_mut().leaving.get_or_insert_with(topic.clone(), || 0) += 1;
         spawn_local(async move {
             for (_, light, decoder) in &subscription.bound {
                 within(LEAVE_MS, light.unsubscribe(decoder)).await;

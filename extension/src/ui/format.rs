@@ -3,7 +3,17 @@
 /// Seconds from ms: "0.41 s", from 10 s "12 s", from a minute "6 min 12 s".
 pub fn seconds(ms: f64) -> String {
     let s = ms / 1000.0;
-    if s < 10.0 { format!("{s:.2} s") } else { duration(s) }
+    if s < 10.0 { format!("{} s", fixed(s, 2)) } else { duration(s) }
+}
+
+/// A number with so many digits after the point. The formatter of floats would be 3 KiB of what is downloaded.
+pub fn fixed(n: f64, digits: u32) -> String {
+    let scale = 10u64.pow(digits);
+    let whole = (n * scale as f64).round() as u64;
+    if digits == 0 {
+        return whole.to_string();
+    }
+    format!("{}.{:0width$}", whole / scale, whole % scale, width = digits as usize)
 }
 
 /// A span of seconds: "8 s", "4 min", "6 h 12 min", "3 d".
@@ -86,6 +96,11 @@ mod tests {
     fn says_times_and_counts() {
         assert_eq!(seconds(412.0), "0.41 s");
         assert_eq!(seconds(12_400.0), "12 s");
+        assert_eq!(seconds(9_996.0), "10.00 s");
+        assert_eq!(seconds(7.0), "0.01 s");
+        assert_eq!(fixed(2.04, 1), "2.0");
+        assert_eq!(fixed(80.6, 0), "81");
+        assert_eq!(fixed(-1.0, 1), "0.0");
         assert_eq!(duration(8.0), "8 s");
         assert_eq!(duration(372.0), "6 min 12 s");
         assert_eq!(duration(22_320.0), "6 h 12 min");

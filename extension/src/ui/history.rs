@@ -1,11 +1,13 @@
 //! The list of conversations: open, rename, delete, search.
 
+use std::rc::Rc;
+
 use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::invite::value_of;
 use super::state::App;
-use super::{app, format, icon};
+use super::{app, format, icon, list};
 use crate::port::{Command, ConversationRow};
 
 /// Rows in the navigation's short list.
@@ -16,14 +18,15 @@ pub fn history(app: App) -> View {
     let search = create_signal(String::new());
     let found = create_memo(move || {
         let wanted = search.with(|search| search.trim().to_lowercase());
-        let ids: Vec<String> = app.conversations.with(|all| {
-            all.iter().filter(|row| row.title.to_lowercase().contains(&wanted)).map(|row| row.id.clone()).collect()
-        });
-        ids
+        app.conversations.with(|all| {
+            let found = all.iter().filter(|row| row.title.to_lowercase().contains(&wanted));
+            found.map(|row| Rc::from(row.id.as_str())).collect::<Vec<Rc<str>>>()
+        })
     });
     let none = create_selector(move || found.with(Vec::is_empty));
     let new = app::icon_button(icon::COMPOSE, "New chat (Alt+N)", "history-new", move || app.new_chat());
     let header = app::header(app, "Chats", new);
+    let rows = list::keyed(found, move |id| row(app, id.to_string()));
     view! {
         section(class="flex min-h-0 flex-1 flex-col", aria-label="Chats") {
             (header)
@@ -42,9 +45,7 @@ pub fn history(app: App) -> View {
                     } else {
                         View::new()
                     })
-                    ul(class="flex flex-col") {
-                        Keyed(list=found, view=move |id| row(app, id), key=|id| id.clone())
-                    }
+                    ul(class="flex flex-col") { (rows) }
                 }
             }
         }
@@ -165,40 +166,36 @@ fn text_in(field: NodeRef) -> String {
 /// The newest ones, for the navigation beside the page.
 pub fn recent(app: App) -> View {
     let ids = create_memo(move || {
-        app.conversations.with(|all| all.iter().take(RECENT).map(|row| row.id.clone()).collect::<Vec<_>>())
+        app.conversations
+            .with(|all| all.iter().take(RECENT).map(|row| Rc::from(row.id.as_str())).collect::<Vec<Rc<str>>>())
     });
-    view! {
-        ul(class="flex flex-col") {
-            Keyed(
-                list=ids, key=|id| id.clone(),
-                view=move |id: String| {
-                    let title = {
-                        let id = id.clone();
-                        create_selector(move || {
-                            app.conversations
-                                .with(|all| all.iter().find(|row| row.id == id).map(|row| row.title.clone()))
-                                .unwrap_or_default()
-                        })
-                    };
-                    let here = {
-                        let id = id.clone();
-                        create_selector(move || app.open.with(|open| open.as_deref() == Some(&*id)))
-                    };
-                    view! {
-                        li {
-                            button(
-                                r#type="button", title=title.get_clone(), aria-current=here.get().then_some("true"),
-                                class=if here.get() {
-                                    "block min-h-7 w-full truncate rounded-ctl px-2 text-start text-sec bg-bg3 text-ink"
-                                } else {
-                                    "block min-h-7 w-full truncate rounded-ctl px-2 text-start text-sec text-ink2 hover:bg-bg3"
-                                },
-                                on:click=move |_| app.open_conversation(&id)
-                            ) { (title.get_clone()) }
-                        }
-                    }
-                }
-            )
+    let rows = list::keyed(ids, move |id| {
+        let id = id.to_string();
+        let title = {
+            let id = id.clone();
+            create_selector(move || {
+                app.conversations
+                    .with(|all| all.iter().find(|row| row.id == id).map(|row| row.title.clone()))
+                    .unwrap_or_default()
+            })
+        };
+        let here = {
+            let id = id.clone();
+            create_selector(move || app.open.with(|open| open.as_deref() == Some(&*id)))
+        };
+        view! {
+            li {
+                button(
+                    r#type="button", title=title.get_clone(), aria-current=here.get().then_some("true"),
+                    class=if here.get() {
+                        "block min-h-7 w-full truncate rounded-ctl px-2 text-start text-sec bg-bg3 text-ink"
+                    } else {
+                        "block min-h-7 w-full truncate rounded-ctl px-2 text-start text-sec text-ink2 hover:bg-bg3"
+                    },
+                    on:click=move |_| app.open_conversation(&id)
+                ) { (title.get_clone()) }
+            }
         }
-    }
+    });
+    view! { ul(class="flex flex-col") { (rows) } }
 }

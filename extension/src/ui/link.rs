@@ -9,7 +9,7 @@ use js_sys::{Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-use crate::port::{Command, PORT, Update};
+use crate::port::{self, Command, PORT, Update};
 
 /// Commands kept while no port stands: a user does not press more keys than this within a reconnection.
 const MAX_WAITING: usize = 16;
@@ -67,7 +67,7 @@ pub fn open(listener: impl Fn(Option<Update>) + 'static) {
 
 /// Sends a command, or keeps it until the port stands again.
 pub fn send(command: &Command) {
-    let Ok(text) = serde_json::to_string(command) else { return };
+    let text = port::encode(command);
     LINK.with_borrow_mut(|link| {
         let Some(link) = link.as_mut() else { return };
         let sent = link.port.as_ref().is_some_and(|port| port.post_message(&JsValue::from_str(&text)).is_ok());
@@ -88,7 +88,7 @@ async fn establish() {
         Err(_) => return again(),
     };
     let heard = Closure::new(move |message: JsValue| {
-        let update = message.as_string().and_then(|text| serde_json::from_str(&text).ok());
+        let update = message.as_string().and_then(|text| port::decode(&text));
         if let Some(update) = update {
             hear(Some(update));
         }
@@ -106,7 +106,7 @@ async fn establish() {
     port.on_disconnect().add_listener(broken.as_ref());
     LINK.with_borrow_mut(|link| {
         let Some(link) = link.as_mut() else { return };
-        let hello = serde_json::to_string(&Command::Hello).unwrap_or_default();
+        let hello = port::encode(&Command::Hello);
         let _ = port.post_message(&JsValue::from_str(&hello));
         while let Some(text) = link.waiting.pop_front() {
             let _ = port.post_message(&JsValue::from_str(&text));

@@ -52,6 +52,7 @@ mod invite;
 mod key_change;
 mod keyboard;
 mod link;
+mod list;
 mod live;
 mod markdown;
 mod notice;

@@ -1,11 +1,13 @@
 //! Choosing who answers: cards in the panel, a table from 720 px. Picking applies from the next question.
 
+use std::rc::Rc;
+
 use sycamore::prelude::*;
 
 use super::invite::value_of;
 use super::state::{App, Page};
 use super::status::{Shape, shape, status_line, status_of};
-use super::{app, format, glyph, icon};
+use super::{app, format, glyph, icon, list};
 use crate::port::{ModelView, ProviderView};
 
 /// Rows of the skeleton.
@@ -28,8 +30,8 @@ pub fn providers(app: App) -> View {
                     provider.name.to_lowercase().contains(&wanted)
                         || provider.models.iter().any(|model| model.id.to_lowercase().contains(&wanted))
                 })
-                .map(|provider| provider.id.clone())
-                .collect::<Vec<_>>()
+                .map(|provider| Rc::from(provider.id.as_str()))
+                .collect::<Vec<Rc<str>>>()
         })
     });
     let known = create_selector(move || app.providers.with(Vec::len));
@@ -40,6 +42,7 @@ pub fn providers(app: App) -> View {
     let tab = app::icon_button(icon::EXPAND, "Open in a tab", "open-tab", super::palette::open_tab);
     let (header, automatic) = (app::header(app, "Providers", tab), automatic(app));
     let columns = columns();
+    let rows = list::keyed(found, move |id| row(app, id.to_string()));
     view! {
         section(class="flex min-h-0 flex-1 flex-col", aria-label="Providers") {
             (header)
@@ -62,9 +65,7 @@ pub fn providers(app: App) -> View {
                     })
                     div(hidden=known.get() == 0) {
                         (columns)
-                        ul(class="border-b border-line") {
-                            Keyed(list=found, view=move |id| row(app, id), key=|id| id.clone())
-                        }
+                        ul(class="border-b border-line") { (rows) }
                     }
                 }
             }

@@ -71,7 +71,7 @@ fn levels() -> [Level; 3] {
 
 /// Bytes as "100 KB", "2.6 MB".
 fn bytes(n: u64) -> String {
-    if n < 1_000_000 { format!("{} KB", (n + 500) / 1_000) } else { format!("{:.1} MB", n as f64 / 1e6) }
+    if n < 1_000_000 { format!("{} KB", (n + 500) / 1_000) } else { format!("{} MB", format::fixed(n as f64 / 1e6, 1)) }
 }
 
 /// The page.
