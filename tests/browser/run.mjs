@@ -8,6 +8,7 @@ import { looks } from "./cases/looks.mjs";
 import { many } from "./cases/many.mjs";
 import { real } from "./cases/real.mjs";
 import { restarts } from "./cases/restarts.mjs";
+import { still } from "./cases/still.mjs";
 import { Browser } from "./extension.mjs";
 import { Market } from "./market.mjs";
 
@@ -21,7 +22,7 @@ const CASE_SECONDS = 180;
 
 const wanted = process.argv.slice(2);
 const deep = Boolean(process.env.PRIVACYAI_DEEP);
-const cases = [joining, asking, many, restarts, looks, leaks, real].flat()
+const cases = [joining, asking, many, restarts, looks, still, leaks, real].flat()
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 
 /** What a case works with; what it opens is closed after it. */

@@ -7,7 +7,7 @@ use sycamore::prelude::*;
 
 use super::blocks::{Block, Blocks};
 use super::state::{App, Page, Row, is_running};
-use super::{app, clipboard, format, glyph, icon, markdown, notice, status};
+use super::{app, clipboard, format, glyph, icon, list, markdown, notice, status};
 use crate::port::{Command, MessageView};
 
 /// A wait shorter than this is not worth a line, in ms.
@@ -32,14 +32,16 @@ pub fn answer(app: App, row: Row) -> View {
             aria-label=view.with(|view| format!("Answer by {}", view.provider_name.as_deref().unwrap_or("a provider")))
         ) {
             (head)
-            (move || if phase.with(|phase| phase == "waiting") { waiting(view) } else { View::new() })
+            // The wait has the height of the text's first line, what runs below it that of the cost line, and the room
+            // of the actions is kept: nothing moves when the text begins or ends.
+            (move || if phase.with(|phase| phase == "waiting") && blank.get() { waiting(view) } else { View::new() })
             div(class="prose mt-2", data-testid="answer-text", hidden=whole.get() || blank.get()) {
                 (body)
             }
             (move || if running.get() { progress(view, text, whole) } else { View::new() })
             (move || if phase.with(|phase| matches!(phase.as_str(), "complete" | "stopped")) { cost(app, view) } else { View::new() })
             (notice)
-            (move || if running.get() { View::new() } else { actions(app, view, text) })
+            (move || if running.get() { view! { div(class="mt-1 h-7") {} } } else { actions(app, view, text) })
         }
     }
 }
@@ -82,14 +84,19 @@ fn body(text: Signal<String>, running: ReadSignal<bool>) -> View {
             }
         });
     });
+    let starts = create_memo(move || {
+        finished.with(|blocks| blocks.iter().map(|block| Rc::from(block.start.to_string())).collect::<Vec<Rc<str>>>())
+    });
+    let finished_blocks = list::keyed(starts, move |start| {
+        let source = finished.with_untracked(|blocks| {
+            let block = blocks.iter().find(|block| *block.start.to_string() == *start);
+            block.map(|block| block.source.clone()).unwrap_or_default()
+        });
+        let inner = markdown::markdown(&source);
+        view! { div(class="block") { (inner) } }
+    });
     view! {
-        Keyed(
-            list=finished, key=|block| block.start,
-            view=|block| {
-                let inner = markdown::markdown(&block.source);
-                view! { div(class="block") { (inner) } }
-            }
-        )
+        (finished_blocks)
         div(class=if running.get() { "block caret" } else { "block" }, aria-hidden=running.get().then_some("true")) {
             (if running.get() { markdown::growing(&last.get_clone()) } else { markdown::markdown(&last.get_clone()) })
         }
@@ -104,9 +111,9 @@ fn waiting(view: Signal<MessageView>) -> View {
     on_cleanup(move || drop(tick));
     let word = if accepted.is_some() { "Accepted, waiting for the first word" } else { "Waiting" };
     view! {
-        p(class="mt-2 min-h-5 text-ctl text-ink3", data-testid="answer-waiting") {
+        p(class="mt-2 min-h-[1.375rem] text-read text-ink3", data-testid="answer-waiting") {
             (if waited.get() >= SAY_WAITING_AFTER_MS {
-                format!("{word}, {:.1} s", waited.get() / 1000.0)
+                format!("{word}, {} s", format::fixed(waited.get() / 1000.0, 1))
             } else {
                 String::new()
             })
@@ -128,7 +135,7 @@ fn progress(view: Signal<MessageView>, text: Signal<String>, hidden: ReadSignal<
         };
         if hidden.get() { format!("Writing · {count} · free") } else { format!("{count} · free") }
     };
-    view! { p(class="mt-2 min-h-4 text-sec text-ink3", aria-hidden="true") { (line()) } }
+    view! { p(class="mt-2 w-fit min-h-6 py-1 text-sec text-ink3", aria-hidden="true") { (line()) } }
 }
 
 /// "0.62 s to first word · 81 tok/s · 264 tokens · free", which opens the details.
@@ -161,7 +168,7 @@ pub fn cost_line(view: &MessageView) -> String {
     if let Some((_, out)) = view.tokens {
         let span = view.total_ms.zip(view.first_ms).map(|(total, first)| total.saturating_sub(first));
         if let Some(span) = span.filter(|span| *span >= 50 && out > 1) {
-            parts.push(format!("{:.0} tok/s", (out - 1) as f64 * 1000.0 / f64::from(span)));
+            parts.push(format!("{} tok/s", format::fixed((out - 1) as f64 * 1000.0 / f64::from(span), 0)));
         }
         parts.push(format::plural(out, "token", "tokens"));
     }

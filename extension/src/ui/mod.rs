@@ -64,6 +64,7 @@ mod state;
 mod status;
 mod transcript;
 mod updates;
+mod window;
 
 /// Draws the panel into the page's `#app`, or its body, and connects to the background.
 pub fn run() {
