@@ -11,7 +11,7 @@ use crate::conversation::Book;
 use crate::json;
 use crate::mirror;
 use crate::platform::{self, Entropy};
-use crate::port::{Settings, Update};
+use crate::port::{FULL, Settings, Update};
 use crate::settings;
 use crate::storage::{Database, Storage, StorageError};
 use crate::transport::{Happening, Owner, Transport, WAITING_HAPPENINGS, Waku};
@@ -271,7 +271,8 @@ impl Background {
 
     async fn write(&mut self, batch: Batch) {
         if let Err(error) = self.database.write(batch).await {
-            self.panels.tell_all(&Update::Refused { text: format!("Something could not be kept: {error}.") });
+            let text = if error.is_full() { FULL.into() } else { format!("Something could not be kept: {error}.") };
+            self.panels.tell_all(&Update::Refused { text });
         }
     }
 

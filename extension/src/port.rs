@@ -7,6 +7,9 @@ use crate::json::{record, tagged};
 /// The port's name; only the background's host answers it.
 pub const PORT: &str = "panel";
 
+/// What is refused when the browser's store is full.
+pub const FULL: &str = "Full: new answers are not kept.";
+
 tagged! {
     /// What a user does. Imperative.
     #[derive(Clone, Debug, PartialEq)]

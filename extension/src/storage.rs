@@ -30,6 +30,13 @@ impl fmt::Display for StorageError {
     }
 }
 
+impl StorageError {
+    /// There is no room left; the name is that of IndexedDB's own error.
+    pub fn is_full(&self) -> bool {
+        self.0.contains("QuotaExceeded")
+    }
+}
+
 impl std::error::Error for StorageError {}
 
 impl From<rexie::Error> for StorageError {

@@ -4,10 +4,12 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { asking } from "./cases/asking.mjs";
 import { joining } from "./cases/joining.mjs";
 import { leaks } from "./cases/leaks.mjs";
+import { long } from "./cases/long.mjs";
 import { looks } from "./cases/looks.mjs";
 import { many } from "./cases/many.mjs";
 import { real } from "./cases/real.mjs";
 import { restarts } from "./cases/restarts.mjs";
+import { states } from "./cases/states.mjs";
 import { still } from "./cases/still.mjs";
 import { Browser } from "./extension.mjs";
 import { Market } from "./market.mjs";
@@ -22,7 +24,7 @@ const CASE_SECONDS = 180;
 
 const wanted = process.argv.slice(2);
 const deep = Boolean(process.env.PRIVACYAI_DEEP);
-const cases = [joining, asking, many, restarts, looks, still, leaks, real].flat()
+const cases = [joining, asking, many, restarts, looks, still, long, states, leaks, real].flat()
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 
 /** What a case works with; what it opens is closed after it. */

@@ -180,6 +180,7 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
     // A failure names its way on in the notice above; here stands what is left to do with the words.
     let failed = view.with_untracked(|view| !matches!(view.phase.as_str(), "complete" | "stopped"));
     let blank = text.with_untracked(String::is_empty);
+    let stopped = !blank && view.with_untracked(|view| view.phase == "stopped");
     let copied = create_signal(false);
     let id = view.with_untracked(|view| view.id.clone());
     let provider = view.with_untracked(|view| view.provider.clone());
@@ -199,6 +200,17 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
                 app::icon_button(icon::COPY, "Copy answer", "answer-copy", move || text.with_untracked(|text| clipboard::copy(text, copied)))
             })
             (again)
+            (if stopped {
+                view! {
+                    button(
+                        r#type="button", data-testid="answer-continue", title="Ask for the rest, below what came",
+                        class="inline-flex min-h-7 items-center rounded-ctl px-1.5 text-sec text-ink2 hover:bg-bg3",
+                        on:click=move |_| notice::go_on(app, None)
+                    ) { "Continue" }
+                }
+            } else {
+                View::new()
+            })
             (match other.get_clone() {
                 _ if failed => View::new(),
                 None => View::new(),

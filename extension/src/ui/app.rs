@@ -5,7 +5,10 @@ use sycamore::prelude::*;
 
 use super::icon::{self, Icon};
 use super::state::{App, Overlay, Page};
-use super::{chat, details, draft, history, key_change, keyboard, link, live, page, palette, providers, settings};
+use super::{
+    answer, chat, details, draft, history, key_change, keyboard, link, live, page, palette, providers, settings,
+};
+use crate::port::FULL;
 
 /// Draws and connects.
 pub fn run() {
@@ -34,6 +37,17 @@ fn root() -> View {
         // A queued question leaves by itself as soon as somebody can read it.
         if app.queued.get() && app.reader().is_some_and(|reader| reader.usable) {
             untrack(|| app.ask());
+        }
+    });
+    create_effect(move || {
+        // Whose turn in the line has come is asked again, while it is still shown.
+        let due =
+            app.line.with(|line| line.as_ref().filter(|(_, at)| *at <= app.now_ms.get()).map(|(id, _)| id.clone()));
+        if let Some(id) = due {
+            app.line.set(None);
+            if app.rows.with_untracked(|rows| rows.iter().any(|row| *row.id == *id)) {
+                answer::retry(app, &id, None);
+            }
         }
     });
     let (navigation, chat, toast, live) = (navigation(app), chat::chat(app), toast(app), live::region());
@@ -138,16 +152,28 @@ fn toast(app: App) -> View {
     view! {
         (move || match app.toast.get_clone() {
             None => View::new(),
-            Some(text) => view! {
+            Some(text) => {
+                let free_space = (text == FULL).then(|| view! {
+                    button(
+                        r#type="button", class="btn min-h-7!", data-testid="free-space",
+                        on:click=move |_| {
+                            app.toast.set(None);
+                            app.go(Page::History);
+                        }
+                    ) { "Free space" }
+                });
+                view! {
                 div(
                     class="sheet absolute inset-x-3 bottom-28 z-10 mx-auto flex max-w-[680px] items-start gap-2 rounded-float border border-warn-line bg-warn-soft p-3 shadow-float",
                     role="status", data-testid="toast"
                 ) {
                     span(class="pt-1.5") { (super::status::shape(super::status::Shape::Warn)) }
                     span(class="min-w-0 flex-1 text-ctl") { (text) }
+                    (free_space)
                     (icon_button(icon::CLOSE, "Close", "toast-close", move || app.toast.set(None)))
                 }
-            },
+                }
+            }
         })
     }
 }

@@ -14,6 +14,10 @@ const SUGGESTIONS: [&str; 3] =
 /// How long a search for providers may last before it is called a failure, in ms.
 const SEARCH_MS: f64 = 8_000.0;
 
+/// How a clock is put right.
+const CLOCK_FIX: &str = "Switch on automatic date and time in the settings of this computer, then ask again. Providers \
+    refuse questions of another time, so that nobody can send an old one twice.";
+
 /// Why nobody can be asked, if so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
@@ -228,7 +232,7 @@ pub fn banner(app: App) -> View {
     let line = create_selector(move || {
         let off = app.network.with(clock_words);
         if off.is_some() {
-            return off.map(|words| (words, "Clock"));
+            return off.map(|words| (words, "How to fix"));
         }
         if app.rows.with(Vec::is_empty) {
             return None;
@@ -243,13 +247,19 @@ pub fn banner(app: App) -> View {
         (match line.get_clone() {
             None => View::new(),
             Some((words, act)) => {
-                let mark = shape(if act == "Clock" { Shape::Warn } else { Shape::Offline });
-                let button = (act != "Clock").then(|| view! {
-                    button(r#type="button", class="btn min-h-7!", data-testid=if act == "Try now" { "try-now" } else { "open-providers" }, on:click=move |_| match act {
+                let mark = shape(if act == "How to fix" { Shape::Warn } else { Shape::Offline });
+                let test = match act {
+                    "Try now" => "try-now",
+                    "How to fix" => "clock-fix",
+                    _ => "open-providers",
+                };
+                let button = view! {
+                    button(r#type="button", class="btn min-h-7!", data-testid=test, on:click=move |_| match act {
                         "Try now" => app.send(Command::TryNow),
+                        "How to fix" => app.toast.set(Some(CLOCK_FIX.into())),
                         _ => app.go(Page::Providers),
                     }) { (act) }
-                });
+                };
                 view! {
                     div(class="mx-auto mb-2 flex w-[calc(100%-24px)] max-w-[680px] items-center gap-2.5 rounded-card border border-line bg-bg2 px-3 py-2 text-sec", data-testid="banner", role="status") {
                         (mark)
@@ -272,10 +282,7 @@ fn lost_words(network: &NetworkView) -> String {
 fn clock_words(network: &NetworkView) -> Option<String> {
     let off = network.clock_off_s?;
     let side = if off > 0 { "ahead" } else { "behind" };
-    Some(format!(
-        "Your clock is {} {side}. Questions cannot be sent until it is right: switch on automatic time in the settings of this computer.",
-        format::duration(off.unsigned_abs() as f64)
-    ))
+    Some(format!("Your clock is {} {side}. Not sent; nothing charged.", format::duration(off.unsigned_abs() as f64)))
 }
 
 #[cfg(test)]

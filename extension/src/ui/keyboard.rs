@@ -33,17 +33,23 @@ pub fn in_composer(app: App, event: &web_sys::KeyboardEvent) {
             event.prevent_default();
             app.ask();
         }
-        "ArrowUp" if app.draft.with_untracked(String::is_empty) => {
-            let last = app.rows.with_untracked(|rows| {
-                rows.iter().rev().find(|row| row.view.with_untracked(|view| view.role == "user")).cloned()
-            });
-            if let Some(last) = last.filter(|_| app.running().is_none()) {
-                event.prevent_default();
-                app.editing.set(Some(last.id.to_string()));
-                app.draft.set(last.text.get_clone_untracked());
-            }
+        "ArrowUp" if app.draft.with_untracked(String::is_empty) && app.running().is_none() => {
+            event.prevent_default();
+            edit_last(app);
         }
         _ => {}
+    }
+}
+
+/// Takes the last question into the composer, to be changed.
+pub fn edit_last(app: App) {
+    let last = app.rows.with_untracked(|rows| {
+        rows.iter().rev().find(|row| row.view.with_untracked(|view| view.role == "user")).cloned()
+    });
+    if let Some(last) = last {
+        app.editing.set(Some(last.id.to_string()));
+        app.draft.set(last.text.get_clone_untracked());
+        focus_composer();
     }
 }
 

@@ -17,7 +17,7 @@
 //! | `suggestion` | a question to start with |
 //! | `question` | a question; `data-message-id`; inside `question-edit`, `question-copy` |
 //! | `answer` | an answer; `data-message-id`, `data-phase`, `data-provider`, `data-code` |
-//! | `answer-text`, `answer-waiting`, `answer-cost`, `answer-copy`, `answer-retry`, `answer-other` | inside an answer |
+//! | `answer-text`, `answer-waiting`, `answer-cost`, `answer-copy`, `answer-retry`, `answer-other`, `answer-continue` | inside an answer |
 //! | `answer-notice`, `notice-action` | its failure: `data-phase`; `data-act` |
 //! | `code-block`, `code-copy` | code |
 //! | `new-chat`, `open-history`, `more`, `back`, `open-tab` | header |
@@ -31,7 +31,9 @@
 //! | `details`, `details-key`, `details-receipt` | an answer's facts |
 //! | `palette`, `palette-input`, `palette-run` | commands; `data-command` |
 //! | `keys` | the list of keys |
-//! | `toast` | something refused |
+//! | `toast`, `free-space` | something refused; the store is full |
+//! | `banner`, `clock-fix` | why nobody can be asked; how to put the clock right |
+//! | `to-end` | back to the newest message |
 //! | `live` | what a screen reader hears |
 
 mod answer;
@@ -65,6 +67,7 @@ mod status;
 mod transcript;
 mod updates;
 mod window;
+mod words;
 
 /// Draws the panel into the page's `#app`, or its body, and connects to the background.
 pub fn run() {

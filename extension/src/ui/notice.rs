@@ -1,162 +1,24 @@
-//! How an answer failed, in one sentence and one button: what failed, whether it was charged, what was done.
+//! How an answer failed, in one sentence and one button, drawn below it.
 
 use sycamore::prelude::*;
 
 use super::state::{App, Page, Row};
 use super::status::{Shape, shape};
-use super::{answer, format};
-use crate::port::{Command, MessageView};
+use super::words::{Act, Market, Words, words};
+use super::{answer, keyboard};
+use crate::port::Command;
 
-/// One next step.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Act {
-    /// Ask again.
-    Retry,
-    /// Ask this provider (id, name) instead.
-    Other(String, String),
-    /// Stop waiting and ask this provider (id, name).
-    Switch(String, String),
-    /// Decide about a new key.
-    KeyChange(String),
-    /// Connect now.
-    TryNow,
-    /// See the providers.
-    Providers,
-    /// See the facts.
-    Details,
-}
-
-impl Act {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Other(..) => "other",
-            Self::Switch(..) => "switch",
-            Self::KeyChange(_) => "key-change",
-            Self::TryNow => "try-now",
-            Self::Providers => "providers",
-            Self::Details => "details",
-        }
-    }
-
-    fn label(&self) -> String {
-        match self {
-            Self::Retry => "Retry".into(),
-            Self::Other(_, name) => format!("Ask {}", format::shorten(name, 24)),
-            Self::Switch(_, name) => format!("Switch to {}", format::shorten(name, 24)),
-            Self::KeyChange(_) => "Compare the keys".into(),
-            Self::TryNow => "Try now".into(),
-            Self::Providers => "All providers".into(),
-            Self::Details => "Details".into(),
-        }
-    }
-}
-
-/// What a notice says.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Words {
-    /// Its mark.
-    pub mark: Shape,
-    /// What failed.
-    pub title: String,
-    /// Charged or not, and what was done.
-    pub body: String,
-    /// Next steps, the first one filled.
-    pub acts: Vec<Act>,
-}
-
-/// The words for an answer that is not as it should be; none for one that is. `other` is a usable provider other
-/// than its own.
-pub fn words(view: &MessageView, text: &str, other: Option<(String, String)>) -> Option<Words> {
-    let name = view.provider_name.clone().unwrap_or_else(|| "The provider".into());
-    let model = view.model.clone();
-    let ask = |fallback: Act| other.clone().map_or(fallback, |(id, name)| Act::Other(id, name));
-    let words = |mark, title: String, body: &str, acts: Vec<Act>| Some(Words { mark, title, body: body.into(), acts });
-    match view.phase.as_str() {
-        "stalled" => words(
-            Shape::Warn,
-            "No new words for 10 s.".into(),
-            "Nothing is charged while we wait.",
-            other.clone().map(|(id, name)| Act::Switch(id, name)).into_iter().collect(),
-        ),
-        "truncated" => words(
-            Shape::Warn,
-            format!("Cut off after {}", format::plural(format::words(text), "word", "words")),
-            &format!("{name} went silent before the end. Not charged; what came is kept."),
-            vec![ask(Act::Retry), Act::Details],
-        ),
-        "silent" => words(
-            Shape::Warn,
-            format!("{name} did not answer."),
-            "Not charged; your question is kept.",
-            vec![ask(Act::Retry), Act::Details],
-        ),
-        "no_provider" => words(
-            Shape::Offline,
-            match model {
-                Some(model) => format!("No provider offers {model} now."),
-                None => "No provider can answer now.".into(),
-            },
-            "Not sent, not counted.",
-            vec![ask(Act::Retry), Act::Providers],
-        ),
-        "no_network" => words(
-            Shape::Offline,
-            "No way to the network.".into(),
-            "Not sent; your question is kept.",
-            vec![Act::TryNow, Act::Retry],
-        ),
-        "key_changed" => words(
-            Shape::Blocked,
-            format!("{name} shows a key you have not seen before."),
-            "Nothing sent or charged.",
-            view.provider
-                .clone()
-                .map(Act::KeyChange)
-                .into_iter()
-                .chain(other.map(|(id, name)| Act::Other(id, name)))
-                .collect(),
-        ),
-        "error" => error_words(view, &name, other),
-        _ => None,
-    }
-}
-
-/// Errors of the protocol, by their number; the number itself stands in the details.
-fn error_words(view: &MessageView, name: &str, other: Option<(String, String)>) -> Option<Words> {
-    let ask = other.map_or(Act::Retry, |(id, name)| Act::Other(id, name));
-    let wait = match view.retry_after {
-        Some(s) if s > 0 => format!(" First free in about {}.", format::duration(s.into())),
-        _ => String::new(),
-    };
-    let (title, body) = match view.code {
-        Some(4) => (format!("{name} does not offer this model now."), "Not counted.".to_owned()),
-        Some(5) => (format!("{name} is busy."), format!("Not charged.{wait}")),
-        Some(8) => (
-            "This question is too large for the model.".to_owned(),
-            "Not charged; shorten it or ask a larger model.".to_owned(),
-        ),
-        Some(9) => (format!("{name} declined this."), "Not charged.".to_owned()),
-        _ => (format!("{name} could not process this."), format!("Not charged.{wait}")),
-    };
-    let acts = match view.code {
-        Some(5) => vec![Act::Retry, ask],
-        _ => vec![ask, Act::Details],
-    };
-    let mut acts = acts;
-    acts.dedup();
-    Some(Words { mark: Shape::Warn, title, body, acts })
-}
+/// What is asked for when an answer shall go on: the words so far are sent with it.
+const GO_ON: &str = "Continue exactly where your last answer stopped.";
 
 /// Draws the notice of an answer, if it has one.
 pub fn notice(app: App, row: Row, phase: ReadSignal<String>) -> View {
     let (view, text) = (row.view, row.text);
     let said = create_selector(move || {
         phase.track();
-        let other = view.with(|view| app.other_than(view.provider.as_deref()));
-        let other = other.map(|other| (other.id, other.name));
+        let market = market(app, &row);
         let text = text.get_clone_untracked();
-        view.with(|view| words(view, &text, other))
+        view.with(|view| words(view, &text, &market))
     });
     view! {
         (match said.get_clone() {
@@ -164,6 +26,53 @@ pub fn notice(app: App, row: Row, phase: ReadSignal<String>) -> View {
             Some(words) => draw(app, &view.with_untracked(|view| view.id.clone()), &phase.get_clone_untracked(), words),
         })
     }
+}
+
+/// What else there is for this answer.
+fn market(app: App, row: &Row) -> Market {
+    let (own, model, code) = row.view.with(|view| (view.provider.clone(), view.model.clone(), view.code));
+    let asks_in = app.line.with(|line| {
+        let (id, at) = line.as_ref().filter(|(id, _)| **id == *row.id)?;
+        (!id.is_empty()).then(|| ((at - app.now_ms.get()) / 1_000.0).ceil().max(0.0) as u32)
+    });
+    let mut market = Market {
+        other: app.other_than(own.as_deref()).map(|other| (other.id, other.name)),
+        asks_in,
+        ..Market::default()
+    };
+    match code {
+        Some(5) => {
+            market.all_busy = app.providers.with(|all| {
+                let usable = || all.iter().filter(|provider| provider.usable);
+                let count = usable().count();
+                (count > 0 && usable().all(|provider| provider.status == "busy")).then_some(count)
+            });
+        }
+        Some(8) => {
+            let own = own.and_then(|id| app.provider(&id)).or_else(|| app.reader());
+            market.holds = own.and_then(|own| {
+                let found = own.models.iter().find(|one| Some(&one.id) == model.as_ref()).or(own.models.first());
+                found.map(|model| model.context)
+            });
+            market.larger = larger(app, market.holds.unwrap_or(u32::MAX));
+            market.letters = app.rows.with(|rows| {
+                let before = rows.iter().take_while(|one| one.id != row.id);
+                before.map(|one| one.text.with_untracked(|text| text.chars().count() as u64)).sum()
+            });
+        }
+        _ => {}
+    }
+    market
+}
+
+/// The model of the longest context above `holds` that can be asked now.
+fn larger(app: App, holds: u32) -> Option<((String, String), String)> {
+    app.providers.with(|all| {
+        let usable = all.iter().filter(|one| one.usable && one.key_changed_from.is_none() && !one.equivocated);
+        let models = usable.flat_map(|one| one.models.iter().map(move |model| (one, model)));
+        let largest = models.filter(|(_, model)| model.context > holds).max_by_key(|(_, model)| model.context);
+        largest.map(|(one, model)| ((one.id.clone(), one.name.clone()), model.id.clone()))
+    })
 }
 
 fn draw(app: App, answer: &str, phase: &str, words: Words) -> View {
@@ -203,14 +112,36 @@ fn draw(app: App, answer: &str, phase: &str, words: Words) -> View {
     }
 }
 
+/// Goes on below what came: the same conversation, asked for the rest.
+pub fn go_on(app: App, provider: Option<String>) {
+    if let Some(conversation) = app.open.get_clone_untracked() {
+        let text = GO_ON.to_owned();
+        app.send(Command::Ask { conversation: Some(conversation), text, replaces: None, provider });
+    }
+}
+
 fn run(app: App, id: &str, act: &Act) {
     match act {
         Act::Retry => answer::retry(app, id, None),
-        Act::Other(provider, _) => answer::retry(app, id, Some(provider.clone())),
-        Act::Switch(provider, _) => {
+        Act::Other((provider, _)) => answer::retry(app, id, Some(provider.clone())),
+        Act::Continue(other) => go_on(app, other.as_ref().map(|(provider, _)| provider.clone())),
+        Act::Switch((provider, _)) => {
+            let begun = app.rows.with_untracked(|rows| {
+                rows.iter().any(|row| *row.id == *id && row.text.with_untracked(|text| !text.is_empty()))
+            });
             app.send(Command::Stop { answer: id.to_owned() });
-            answer::retry(app, id, Some(provider.clone()));
+            // Words that came are never rewritten.
+            if begun { go_on(app, Some(provider.clone())) } else { answer::retry(app, id, Some(provider.clone())) }
         }
+        Act::Wait(seconds) => {
+            app.line.set(Some((id.to_owned(), app.now_ms.get_untracked() + f64::from(*seconds) * 1_000.0)));
+        }
+        Act::Leave => app.line.set(None),
+        Act::Larger((provider, _), model) => {
+            app.choose(Some(provider.clone()), Some(model.clone()));
+            answer::retry(app, id, None);
+        }
+        Act::Edit => keyboard::edit_last(app),
         Act::KeyChange(provider) => app.go(Page::KeyChanged(provider.clone())),
         Act::TryNow => app.send(Command::TryNow),
         Act::Providers => app.go(Page::Providers),

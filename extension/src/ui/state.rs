@@ -102,6 +102,8 @@ pub struct App {
     pub queued: Signal<bool>,
     /// The last invite read.
     pub invite: Signal<Option<InviteView>>,
+    /// An answer whose question is asked again by itself, and when.
+    pub line: Signal<Option<(String, f64)>>,
     /// A sentence about something refused.
     pub toast: Signal<Option<String>>,
     /// Unix ms, once a second.
@@ -151,6 +153,7 @@ impl App {
             editing: create_signal(None),
             queued: create_signal(false),
             invite: create_signal(None),
+            line: create_signal(None),
             toast: create_signal(None),
             now_ms: create_signal(js_sys::Date::now()),
         }
