@@ -1,5 +1,5 @@
 //! Which messages of a long conversation stand in the page: those within two screens of what is seen, and never more
-//! than sixty. The others are room of their height, measured when they were last drawn, or the mean of those that were.
+//! than sixty. The others are room of their height, measured when they were last drawn, or a guess.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -18,7 +18,9 @@ const GUESS: f64 = 120.0;
 #[derive(Default)]
 pub struct Heights {
     known: HashMap<Rc<str>, f64>,
-    sum: f64,
+    /// Height of those that were never measured: the mean of the first that were. It stays, as all that is scrolled
+    /// away would change its height with it.
+    guess: Option<f64>,
 }
 
 /// What stands in the page, and the room above and below it in px.
@@ -36,14 +38,8 @@ impl Heights {
     /// Keeps a measured height.
     pub fn measured(&mut self, id: &str, height: f64) {
         match self.known.get_mut(id) {
-            Some(known) => {
-                self.sum += height - *known;
-                *known = height;
-            }
-            None => {
-                self.sum += height;
-                self.known.insert(id.into(), height);
-            }
+            Some(known) => *known = height,
+            None => drop(self.known.insert(id.into(), height)),
         }
     }
 
@@ -54,13 +50,15 @@ impl Heights {
 
     /// A message with the room behind it.
     fn of(&self, id: &str) -> f64 {
-        let mean = if self.known.is_empty() { GUESS } else { self.sum / self.known.len() as f64 };
-        self.known.get(id).copied().unwrap_or(mean) + GAP
+        self.known.get(id).or(self.guess.as_ref()).copied().unwrap_or(GUESS) + GAP
     }
 
     /// The window on these messages; `top` px of them are scrolled away and `seen` px can be seen. With `end` the last
     /// ones are seen, wherever the scroll stands.
-    pub fn window(&self, ids: &[Rc<str>], top: f64, seen: f64, end: bool) -> Window {
+    pub fn window(&mut self, ids: &[Rc<str>], top: f64, seen: f64, end: bool) -> Window {
+        if self.guess.is_none() && !self.known.is_empty() {
+            self.guess = Some(self.known.values().sum::<f64>() / self.known.len() as f64);
+        }
         let tops: Vec<f64> = std::iter::once(0.0)
             .chain(ids.iter().scan(0.0, |at, id| {
                 *at += self.of(id);
@@ -137,6 +135,8 @@ mod tests {
         heights.measured("0", 184.0);
         let window = heights.window(&ids(100), 0.0, 600.0, true);
         assert_eq!(window.above, window.range.start as f64 * 200.0, "all as tall as the one that was measured");
+        heights.measured("1", 4.0);
+        assert_eq!(heights.window(&ids(100), 0.0, 600.0, true), window, "the guess stays");
         assert_eq!(heights.window(&[], 10.0, 600.0, false), Window::default());
     }
 }
