@@ -236,11 +236,11 @@ fn error_words(view: &MessageView, text: &str, name: &str, market: &Market) -> W
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
+    use crate::port;
 
     fn view(phase: &str, code: Option<u16>) -> MessageView {
         let text = r#"{"id":"m","role":"assistant","text":"","phase":"","asked_ms":0}"#;
-        let view: MessageView = json::decode(text).unwrap();
+        let view: MessageView = port::decode(text).unwrap();
         let model = (phase != "no_provider").then(|| "qwen3-14b".into());
         MessageView {
             phase: phase.into(),
