@@ -38,9 +38,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    if let Err(failure) = process::end_children_with_me() {
-        eprintln!("warning: {failure}");
-    }
+    let _scratch = process::end_children_with_me().inspect_err(|failure| eprintln!("warning: {failure}"));
     let done = match Arguments::parse().task {
         Task::Demo(options) => demo::run(&options),
         Task::Build(options) => build::run(&options),

@@ -2,42 +2,126 @@
 
 use crate::{Failure, root};
 use std::ffi::OsStr;
+use std::fs::{self, DirBuilder};
+use std::io::Read as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-/// The process groups that are to end when this task is asked to (Ctrl-C, SIGTERM).
-static GROUPS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+/// Between two looks at what is to end.
+const LOOK: Duration = Duration::from_millis(50);
+/// Looks until children that do not end by themselves are killed.
+const LOOKS: u32 = 60;
 
-/// From here on Ctrl-C and SIGTERM end every child before this task.
+/// What ends with this task.
+static CHILDREN: Mutex<Children> = Mutex::new(Children { groups: Vec::new(), ending: false });
+
+struct Children {
+    /// Process groups.
+    groups: Vec<u32>,
+    /// The task was asked to end (Ctrl-C, SIGTERM): nothing starts any more.
+    ending: bool,
+}
+
+/// A panicking holder leaves the list whole.
+fn children() -> MutexGuard<'static, Children> {
+    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From here on Ctrl-C and SIGTERM end every child before this task, and the returned value removes their temporary
+/// files at the task's own end.
 ///
 /// # Errors
 /// When the handler cannot be set.
-pub fn end_children_with_me() -> Result<(), Failure> {
+pub fn end_children_with_me() -> Result<Scratch, Failure> {
     ctrlc::set_handler(|| {
-        let groups = GROUPS.lock().map(|groups| groups.clone()).unwrap_or_default();
-        for name in ["TERM", "KILL"] {
-            for group in &groups {
-                signal(*group, name);
-            }
-            std::thread::sleep(std::time::Duration::from_millis(if name == "TERM" { 1_500 } else { 0 }));
-        }
+        end_children();
         std::process::exit(130);
     })
+    .map(|()| Scratch)
     .map_err(|error| format!("cannot watch for Ctrl-C: {error}"))
 }
 
-/// Signals a whole process group. `kill` is built into every shell, but no program of its own on every machine.
-fn signal(group: u32, name: &str) {
-    let order = format!("kill -{name} -{group}");
-    let _ = Command::new("sh").args(["-c", &order]).stderr(Stdio::null()).status();
+/// Asks all children to end, kills those that do not, and removes what they left in the temporary folder.
+fn end_children() {
+    let groups = {
+        let mut children = children();
+        children.ending = true;
+        children.groups.clone()
+    };
+    for group in &groups {
+        signal(*group, "TERM");
+    }
+    for _ in 0..LOOKS {
+        if !groups.iter().any(|group| signal(*group, "0")) {
+            break;
+        }
+        std::thread::sleep(LOOK);
+    }
+    for group in &groups {
+        signal(*group, "KILL");
+    }
+    remove_scratch();
 }
 
-/// A command that runs in the repository's root.
+/// Where a task goes that is being ended: the handler of the signal is about to end the process.
+fn wait_for_the_end() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Signals a whole process group; true when there is one. `kill` is built into every shell, but no program of its own
+/// on every machine.
+fn signal(group: u32, name: &str) -> bool {
+    let order = format!("kill -{name} -{group}");
+    Command::new("sh").args(["-c", &order]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// The temporary folder of all children: what a killed one leaves goes with it.
+static SCRATCH: OnceLock<Option<PathBuf>> = OnceLock::new();
+
+fn scratch() -> Option<&'static Path> {
+    let folder = SCRATCH.get_or_init(|| {
+        let folder = std::env::temp_dir().join(format!("privacyai-{}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&folder).ok().map(|()| folder)
+    });
+    folder.as_deref()
+}
+
+/// A process that was just killed may still finish a write.
+fn remove_scratch() {
+    let Some(Some(folder)) = SCRATCH.get() else { return };
+    for _ in 0..LOOKS {
+        if fs::remove_dir_all(folder).is_ok() || !folder.exists() {
+            return;
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Removes the children's temporary folder when dropped.
+pub struct Scratch;
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if children().ending {
+            wait_for_the_end();
+        }
+        remove_scratch();
+    }
+}
+
+/// A command that runs in the repository's root and puts its temporary files where they are removed.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
+    if let Some(folder) = scratch() {
+        command.env("TMPDIR", folder);
+    }
     command
 }
 
@@ -64,12 +148,14 @@ pub fn run(command: &mut Command, what: &str, advice: &str) -> Result<(), Failur
 /// # Errors
 /// As [`run`].
 pub fn output(command: &mut Command, what: &str, advice: &str) -> Result<String, Failure> {
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("{what} could not start: {error}. {advice}"))?;
-    check(output.status, what, advice)?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    let started = Group::start(command.stdout(Stdio::piped()), what);
+    let mut group = started.map_err(|failure| format!("{failure}. {advice}"))?;
+    let mut output = Vec::new();
+    if let Some(mut stdout) = group.stdout() {
+        stdout.read_to_end(&mut output).map_err(|error| format!("{what}: {error}. {advice}"))?;
+    }
+    group.wait_for(advice)?;
+    Ok(String::from_utf8_lossy(&output).into_owned())
 }
 
 fn check(status: ExitStatus, what: &str, advice: &str) -> Result<(), Failure> {
@@ -121,14 +207,19 @@ impl Group {
     /// # Errors
     /// When it cannot start.
     pub fn start(command: &mut Command, what: &str) -> Result<Self, Failure> {
+        // Held over the start: a child is either ended by the handler or never started.
+        let mut children = children();
+        if children.ending {
+            drop(children);
+            wait_for_the_end();
+        }
         let mut child = command
             .process_group(0)
             .stdin(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{what} could not start: {error}"))?;
-        if let Ok(mut groups) = GROUPS.lock() {
-            groups.push(child.id());
-        }
+        children.groups.push(child.id());
+        drop(children);
         let stdin = child.stdin.take();
         Ok(Self { child, what: what.to_owned(), _stdin: stdin })
     }
@@ -148,6 +239,9 @@ impl Group {
 
     fn wait_for(mut self, advice: &str) -> Result<(), Failure> {
         let status = self.child.wait().map_err(|error| format!("{}: {error}", self.what))?;
+        if children().ending {
+            wait_for_the_end();
+        }
         check(status, &self.what, advice)
     }
 
@@ -171,8 +265,35 @@ impl Drop for Group {
         // Its own children may still be there.
         signal(group, "KILL");
         let _ = self.child.wait();
-        if let Ok(mut groups) = GROUPS.lock() {
-            groups.retain(|other| *other != group);
+        children().groups.retain(|other| *other != group);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead as _, BufReader};
+
+    #[test]
+    fn an_ended_task_leaves_no_process_and_no_file() {
+        // A child that will not end, with one of its own, and a folder that both write to.
+        let script = "trap '' TERM; mkdir \"$TMPDIR/kept\"; (trap '' TERM; echo ready; while :; do \
+                      : > \"$TMPDIR/kept/$$\"; sleep 0.01; done) & wait; while :; do sleep 1; done";
+        let mut child = Group::start(command("sh").args(["-c", script]).stdout(Stdio::piped()), "a child").unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout().unwrap()).read_line(&mut line).unwrap();
+        let (group, folder) = (child.child.id(), scratch().unwrap());
+        assert!(line == "ready\n" && signal(group, "0") && folder.join("kept").exists());
+        // The task waits for its child meanwhile, and goes no further.
+        std::thread::spawn(move || child.wait());
+        end_children();
+        assert!(!folder.exists());
+        for _ in 0..LOOKS {
+            if !signal(group, "0") {
+                break;
+            }
+            std::thread::sleep(LOOK);
         }
+        assert!(!signal(group, "0"), "a process is left");
     }
 }
