@@ -2,12 +2,11 @@
 // `cargo xtask bench`: CHROMIUM, DIST, WORKER, MOCK_OPENAI, LOAD, TIMING (native programs), TIMING_WASM (module), REPORT.
 import { execFile, execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
+import { remove, temporary } from "./ending.mjs";
 import { Browser, dist, until } from "./extension.mjs";
 import { Market } from "./market.mjs";
 
@@ -112,7 +111,7 @@ async function discovery(market) {
   const cold = [];
   const known = [];
   for (let n = 0; n < 5; n += 1) {
-    const profile = await mkdtemp(join(tmpdir(), "privacyai-bench-"));
+    const profile = await temporary("bench");
     let browser = await Browser.open({ profile });
     const port = await browser.port();
     await port.join(market.invite);
@@ -125,7 +124,7 @@ async function discovery(market) {
     // From the page's own beginning, with the background started no earlier than the browser.
     known.push(await panel.page.evaluate(() => performance.now()));
     await browser.close();
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    await remove(profile);
   }
   row("discovery_cold_ms", "ms", cold, 3_000);
   row("discovery_known_ms", "ms", known, 500);

@@ -1,8 +1,8 @@
 // Opens the packed extension in real Chromium and drives it: its pages as a user would, its background as a panel would.
 import { chromium } from "playwright-core";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { end_last, remove, temporary } from "./ending.mjs";
 
 const program = process.env.CHROMIUM ?? "/usr/lib/chromium/chromium";
 export const dist = process.env.DIST ?? new URL("../../dist", import.meta.url).pathname;
@@ -37,7 +37,7 @@ export class Browser {
   static async open({ profile, headless = true, colorScheme = "light", viewport = { width: 400, height: 600 } } = {}) {
     const browser = new Browser();
     browser.kept = Boolean(profile);
-    browser.profile = profile ?? (await mkdtemp(join(tmpdir(), "privacyai-profile-")));
+    browser.profile = profile ?? (await temporary("profile"));
     if (!profile) await developer_mode(browser.profile);
     const root = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
     browser.context = await chromium.launchPersistentContext(browser.profile, {
@@ -48,6 +48,7 @@ export class Browser {
       args: [...quiet, ...root, `--disable-extensions-except=${dist}`, `--load-extension=${dist}`],
       ignoreDefaultArgs: ["--disable-extensions"],
     });
+    end_last();
     browser.messages = [];
     browser.context.on("page", (page) => browser.listen(page));
     const [worker] = browser.context.serviceWorkers();
@@ -86,7 +87,7 @@ export class Browser {
 
   async close() {
     await this.context.close();
-    if (!this.kept) await rm(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    if (!this.kept) await remove(this.profile);
   }
 }
 

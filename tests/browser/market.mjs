@@ -3,20 +3,10 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readFileSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { end_with_me, remove, temporary } from "./ending.mjs";
 import { until } from "./extension.mjs";
-
-const running = new Set();
-process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, () => process.exit(130));
-if (process.env.PRIVACYAI_PARENT) {
-  // The pipe ends with the task that started this, however it ended.
-  process.stdin.on("end", () => process.exit(130)).resume();
-}
 
 /** A program that ends with this process; its words go to a file. `whole` keeps all of its output, not the last of it. */
 export class Program {
@@ -25,16 +15,13 @@ export class Program {
     this.log = log;
     this.child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", file] });
     closeSync(file);
-    running.add(this.child);
+    end_with_me(this.child);
     this.out = "";
     this.child.stdout.setEncoding("utf8").on("data", (text) => (this.out = whole ? this.out + text : (this.out + text).slice(-65_536)));
     this.ended = new Promise((resolve) => {
       this.child.on("error", (error) => resolve({ error }));
       this.child.on("exit", (code, signal) => resolve({ code, signal }));
-    }).then((end) => {
-      running.delete(this.child);
-      return (this.end = end);
-    });
+    }).then((end) => (this.end = end));
   }
 
   get pid() {
@@ -126,7 +113,7 @@ export class Market {
    */
   static async open({ providers, pace = {} }) {
     const market = new Market();
-    market.folder = await mkdtemp(join(tmpdir(), "privacyai-market-"));
+    market.folder = await temporary("market");
     market.workers = [];
     try {
       if (providers.some((provider) => provider.words || provider.model)) market.mock = await Mock.start(market.folder, pace);
@@ -174,6 +161,6 @@ export class Market {
   async close() {
     await Promise.all(this.workers.map((worker) => worker.program?.stop()));
     await this.mock?.program.stop("SIGINT");
-    if (!process.env.KEEP_MARKET) await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    await remove(this.folder);
   }
 }

@@ -4,6 +4,7 @@ import { chromium } from "playwright-core";
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
+import "./ending.mjs";
 
 const folder = process.argv[2];
 const kinds = { ".js": "text/javascript", ".wasm": "application/wasm" };

@@ -84,8 +84,12 @@ fn signal(group: u32, name: &str) -> bool {
 /// The temporary folder of all children: what a killed one leaves goes with it.
 static SCRATCH: OnceLock<Option<PathBuf>> = OnceLock::new();
 
+/// None where a person wants to look at what the browser tests leave (`KEEP_MARKET`).
 fn scratch() -> Option<&'static Path> {
     let folder = SCRATCH.get_or_init(|| {
+        if std::env::var_os("KEEP_MARKET").is_some() {
+            return None;
+        }
         let folder = std::env::temp_dir().join(format!("privacyai-{}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&folder).ok().map(|()| folder)
     });

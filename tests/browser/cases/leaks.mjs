@@ -1,9 +1,9 @@
 // What a prompt and its answer leave behind on the relay, in logs and in files: nothing.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { remove, temporary } from "../ending.mjs";
 import { Mock } from "../market.mjs";
 import { Tap, refusal } from "../tap.mjs";
 
@@ -13,7 +13,7 @@ export const leaks = [
   {
     name: "a planted secret and its answer occur nowhere on the relay, in no log and in no file",
     async run(bench) {
-      const profile = await mkdtemp(join(tmpdir(), "privacyai-leak-"));
+      const profile = await temporary("leak");
       try {
         const market = await bench.own_market({ providers: [{ handle: "one", words: 50 }, { handle: "two", words: 50 }] });
         const tap = await Tap.open(market);
@@ -53,7 +53,7 @@ export const leaks = [
         assert.deepEqual(found, []);
         return `${told.length} messages, ${files.length} files, ${new Set(grams).size} grams`;
       } finally {
-        await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+        await remove(profile);
       }
     },
   },

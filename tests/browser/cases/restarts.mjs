@@ -1,8 +1,8 @@
 // Things that die in the middle.
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { remove, temporary } from "../ending.mjs";
 import { until } from "../extension.mjs";
 import { Mock } from "../market.mjs";
 
@@ -67,7 +67,7 @@ export const restarts = [
   {
     name: "conversations, the choice of provider and settings survive a restart of the browser",
     async run(bench) {
-      const profile = await mkdtemp(join(tmpdir(), "privacyai-kept-"));
+      const profile = await temporary("kept");
       try {
         const market = await bench.market();
         const first = await bench.joined({ profile });
@@ -98,7 +98,7 @@ export const restarts = [
         const panel = await browser.panel();
         await until("dark is shown", () => panel.page.evaluate(() => document.documentElement.classList.contains("dark")));
       } finally {
-        await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+        await remove(profile);
       }
     },
   },
