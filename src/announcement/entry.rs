@@ -44,7 +44,8 @@ pub(super) struct Entry {
     pub(super) trusted: bool,
     /// When it was last heard, by our clock.
     pub(super) heard: Millis,
-    /// The newest heartbeat of this run.
+    /// The newest heartbeat as it came, and what is in it.
+    pub(super) beat: Vec<u8>,
     pub(super) heartbeat: Option<Heartbeat>,
     /// What the edge was last told.
     pub(super) told: (Status, bool),
@@ -89,6 +90,7 @@ impl Entry {
             used: false,
             trusted: false,
             heard: now,
+            beat: Vec::new(),
             heartbeat: None,
             told: (Status::Unknown, false),
         }
@@ -135,6 +137,9 @@ impl Entry {
         if let Some(second) = &self.second {
             map.bytes(8, second);
         }
+        if !self.beat.is_empty() {
+            map.bytes(9, &self.beat);
+        }
         map.finish()
     }
 
@@ -143,6 +148,7 @@ impl Entry {
         const WRONG: Error = Error::malformed("stored provider");
         let (mut wire, mut min_op_seq, mut handle, mut handle_since) = (None, 0, String::new(), Millis(0));
         let (mut name, mut flags, mut heard, mut second) = (String::new(), 0, Millis(0), None);
+        let mut beat = Vec::new();
         let mut reader = cbor::Reader::new(row);
         reader.map(|key, r| {
             match key {
@@ -155,6 +161,7 @@ impl Entry {
                 6 => flags = r.u8()?,
                 7 => heard = Millis(r.uint()?),
                 8 => second = Some(r.bytes(MAX_SIGNED)?.into()),
+                9 => beat = r.bytes(MAX_SIGNED)?.into(),
                 _ => return Ok(false),
             }
             Ok(true)
@@ -167,7 +174,10 @@ impl Entry {
         if bundle.provider != *id || cert.provider() != *id {
             return Err(WRONG);
         }
+        let heartbeat = Signed::decode(&beat).and_then(|signed| Heartbeat::decode(&signed)).ok();
         Ok(Self {
+            beat,
+            heartbeat,
             min_op_seq,
             second,
             handle,

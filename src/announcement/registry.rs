@@ -27,6 +27,10 @@ const MAX_NEWCOMERS: usize = MAX_PROVIDERS / 2;
 /// Heartbeats that wait for their bundle: the store gives both in any order.
 const MAX_WAITING: usize = 256;
 
+/// So many providers' heartbeats are stored whether or not the user has asked them: few enough to write every half
+/// minute, so that a background that comes back within a heartbeat's life knows at once whom it can ask.
+const FEW: usize = 16;
+
 /// What an accepted announcement changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
@@ -300,6 +304,7 @@ impl Registry {
     fn judge_heartbeat(&mut self, signed: &Signed, now: Millis) -> Result<Heard, Error> {
         let heartbeat = Heartbeat::decode(signed)?;
         let id = heartbeat.provider;
+        let few = self.entries.len() <= FEW;
         let Some(entry) = self.entries.get_mut(&id) else {
             if let (Some(key), Err(error)) = (self.clock.key(&id), heartbeat.verify_time(now)) {
                 signed.verify(key)?;
@@ -342,6 +347,10 @@ impl Registry {
             self.dirty.insert(id, ());
         }
         entry.heartbeat = Some(heartbeat);
+        entry.beat = signed.encode();
+        if few || entry.is_protected() {
+            self.dirty.insert(id, ());
+        }
         Ok(Heard::Changed(id))
     }
 

@@ -56,6 +56,23 @@ fn bundle_and_heartbeat_in_any_order_make_a_provider_usable() {
 }
 
 #[test]
+fn a_restart_within_a_heartbeats_life_knows_at_once_whom_it_can_ask() {
+    let provider = Provider::derive(1);
+    let mut registry = knowing(&provider);
+    let rows = stored(&mut registry);
+    let restored = |now: u64| {
+        let mut again = Registry::default();
+        again.restore(&rows);
+        (again.seen(&provider.id, Millis(now)).unwrap(), again)
+    };
+    let (seen, mut again) = restored(NOW.0 + VALID_MS);
+    assert!(seen.usable && seen.models.len() == 2);
+    assert_eq!(again.target(&provider.id, NOW), Some(provider.target()));
+    assert_eq!(kind(again.accept(&beat(&provider, NOW), "node", NOW)), ErrorKind::Untimely, "no replay");
+    assert!(!restored(NOW.0 + VALID_MS + 1).0.usable);
+}
+
+#[test]
 fn time_alone_ends_use() {
     let provider = Provider::derive(1);
     let mut registry = knowing(&provider);
@@ -89,7 +106,7 @@ fn older_and_repeated_announcements_change_nothing() {
     again.restore(&stored(&mut registry));
     assert_eq!(kind(again.accept(&wire(&old), "node", NOW)), ErrorKind::Untimely);
     assert_eq!(again.accept(&wire(&new), "node", later), Ok(Heard::Known));
-    again.accept(&beat(&new, later), "node", later).unwrap();
+    again.accept(&beat(&new, Millis(later.0 + 1)), "node", later).unwrap();
     assert_eq!(again.target(&new.id, later), registry.target(&new.id, later));
 }
 
