@@ -188,6 +188,8 @@ record! {
         pub provider: Option<String>,
         /// Chosen model id.
         pub model: Option<String>,
+        /// Keys that the user changed: what they do, and the keys, empty for none.
+        pub keys: Option<Vec<(String, String)>>,
     }
 }
 

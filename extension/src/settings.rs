@@ -19,6 +19,9 @@ pub const OPEN: &[u8] = b"open";
 /// Most entry nodes: one light node runs for each (protocol section 6.3).
 pub const ENTRY_NODES: usize = 3;
 
+/// Most keys that can be changed; the panel has ten.
+const KEYS: usize = 32;
+
 /// Settings of a new installation.
 pub fn default_settings() -> Settings {
     Settings {
@@ -28,6 +31,7 @@ pub fn default_settings() -> Settings {
         whole_answers: false,
         provider: None,
         model: None,
+        keys: None,
     }
 }
 
@@ -53,6 +57,10 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     }
     if settings.provider.as_deref().is_some_and(|id| ProviderId::from_str(id).is_err()) {
         return Err("The chosen provider's id is malformed. Choose one from the list.".into());
+    }
+    let short = |(what, keys): &(String, String)| what.len() <= 32 && keys.len() <= 32;
+    if settings.keys.as_ref().is_some_and(|keys| keys.len() > KEYS || !keys.iter().all(short)) {
+        return Err("These keys cannot be kept. Choose others.".into());
     }
     Ok(())
 }
@@ -95,6 +103,9 @@ mod tests {
         assert!(!with(|settings| settings.entry_nodes = vec![settings.entry_nodes[0].clone(); 4]));
         assert!(!with(|settings| settings.profile = "loud".into()));
         assert!(!with(|settings| settings.theme = "pink".into()));
+        assert!(with(|settings| settings.keys = Some(vec![("new".into(), "Alt+J".into())])));
+        assert!(!with(|settings| settings.keys = Some(vec![("new".into(), "J".repeat(33))])));
+        assert!(!with(|settings| settings.keys = Some(vec![(String::new(), String::new()); 33])));
         assert!(!with(|settings| settings.provider = Some("AAAA".into())));
     }
 }

@@ -3,6 +3,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { asking } from "./cases/asking.mjs";
 import { joining } from "./cases/joining.mjs";
+import { keyboard } from "./cases/keyboard.mjs";
 import { leaks } from "./cases/leaks.mjs";
 import { long } from "./cases/long.mjs";
 import { looks } from "./cases/looks.mjs";
@@ -24,7 +25,7 @@ const CASE_SECONDS = 180;
 
 const wanted = process.argv.slice(2);
 const deep = Boolean(process.env.PRIVACYAI_DEEP);
-const cases = [joining, asking, many, restarts, looks, still, long, states, leaks, real].flat()
+const cases = [joining, asking, many, restarts, looks, still, long, states, keyboard, leaks, real].flat()
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 
 /** What a case works with; what it opens is closed after it. */

@@ -7,7 +7,7 @@ use sycamore::prelude::*;
 
 use super::blocks::{Block, Blocks};
 use super::state::{App, Page, Row, is_running};
-use super::{app, clipboard, format, glyph, icon, list, markdown, notice, status};
+use super::{app, clipboard, format, glyph, icon, keys, list, markdown, notice, status};
 use crate::port::{Command, MessageView};
 
 /// A wait shorter than this is not worth a line, in ms.
@@ -145,7 +145,7 @@ fn cost(app: App, view: Signal<MessageView>) -> View {
     let (mark, arrow) = (status::shape(mark), icon::icon(icon::RIGHT, 13));
     view! {
         button(
-            r#type="button", data-testid="answer-cost", title="Details (Alt+D)",
+            r#type="button", data-testid="answer-cost", title=keys::named(app, "Details", "details"),
             class="mt-2 inline-flex min-h-6 w-fit items-center gap-2 rounded-ctl text-start text-sec text-ink2 hover:text-ink",
             on:click=move |_| app.go(Page::Details(id.clone()))
         ) {

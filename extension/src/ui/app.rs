@@ -6,7 +6,7 @@ use sycamore::prelude::*;
 use super::icon::{self, Icon};
 use super::state::{App, Overlay, Page};
 use super::{
-    answer, chat, details, draft, history, key_change, keyboard, link, live, page, palette, providers, settings,
+    answer, chat, details, draft, history, key_change, keyboard, keys, link, live, page, palette, providers, settings,
 };
 use crate::port::FULL;
 
@@ -184,6 +184,24 @@ pub fn icon_button(path: Icon, label: &'static str, id: &'static str, press: imp
     view! {
         button(
             r#type="button", class="icon-btn", aria-label=label, title=label, data-testid=id, on:click=move |_| press()
+        ) { (picture) }
+    }
+}
+
+/// As [`icon_button`], for what has keys: its name says them as they are now.
+pub fn key_button(
+    app: App,
+    path: Icon,
+    (name, keys): (&'static str, &'static str),
+    id: &'static str,
+    press: impl Fn() + 'static,
+) -> View {
+    let picture = icon::icon(path, 16);
+    let label = create_selector(move || keys::named(app, name, keys));
+    view! {
+        button(
+            r#type="button", class="icon-btn", aria-label=label.get_clone(), title=label.get_clone(), data-testid=id,
+            on:click=move |_| press()
         ) { (picture) }
     }
 }

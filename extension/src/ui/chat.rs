@@ -38,9 +38,9 @@ fn header(app: App) -> View {
     });
     let mark = icon::mark(16);
     let buttons = View::from(vec![
-        app::icon_button(icon::HISTORY, "Chats (Alt+H)", "open-history", move || app.go(Page::History)),
-        app::icon_button(icon::COMPOSE, "New chat (Alt+N)", "new-chat", move || app.new_chat()),
-        app::icon_button(icon::MORE, "Commands (Ctrl+K)", "more", move || app.overlay.set(Overlay::Palette)),
+        app::key_button(app, icon::HISTORY, ("Chats", "history"), "open-history", move || app.go(Page::History)),
+        app::key_button(app, icon::COMPOSE, ("New chat", "new"), "new-chat", move || app.new_chat()),
+        app::key_button(app, icon::MORE, ("Commands", "palette"), "more", move || app.overlay.set(Overlay::Palette)),
     ]);
     view! {
         header(class="flex h-11 flex-none items-center gap-2 border-b border-line ps-4 pe-2") {

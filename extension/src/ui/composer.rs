@@ -4,7 +4,7 @@ use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::state::{App, Page, is_running};
-use super::{format, icon, keyboard, status};
+use super::{format, icon, keyboard, keys, status};
 use crate::port::{Command, ProviderView};
 
 /// The footer's sentence holds at most this many characters.
@@ -120,7 +120,7 @@ fn chip(app: App) -> View {
     let down = icon::icon(icon::CHEVRON, 13);
     view! {
         button(
-            r#type="button", data-testid="provider-chip", title="Switch provider (Alt+M)",
+            r#type="button", data-testid="provider-chip", title=keys::named(app, "Switch provider", "providers"),
             class="inline-flex min-h-8 min-w-0 items-center gap-1.5 rounded-ctl bg-bg3 px-2.5 text-sec hover:bg-line",
             data-provider-id=chip.with(|chip| chip.provider.as_ref().map(|provider| provider.id.clone())),
             data-status=chip.with(|chip| chip.provider.as_ref().map(|provider| provider.status.clone())),

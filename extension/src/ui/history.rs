@@ -24,7 +24,7 @@ pub fn history(app: App) -> View {
         })
     });
     let none = create_selector(move || found.with(Vec::is_empty));
-    let new = app::icon_button(icon::COMPOSE, "New chat (Alt+N)", "history-new", move || app.new_chat());
+    let new = app::key_button(app, icon::COMPOSE, ("New chat", "new"), "history-new", move || app.new_chat());
     let header = app::header(app, "Chats", new);
     let rows = list::keyed(found, move |id| row(app, id.to_string()));
     view! {

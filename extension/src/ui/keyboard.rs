@@ -6,24 +6,12 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 
 use super::state::{App, Overlay, Page};
-use super::{app, composer, icon};
+use super::{app, composer, icon, keys};
 use crate::port::Command;
 
-/// The keys, as the list shows them.
-const KEYS: [(&str, &[&str]); 12] = [
-    ("Send", &["Enter"]),
-    ("New line", &["Shift", "Enter"]),
-    ("Stop, or close what is on top", &["Esc"]),
-    ("Edit the last question (empty field)", &["Up"]),
-    ("Commands", &["Ctrl", "K"]),
-    ("Switch provider", &["Alt", "M"]),
-    ("New chat", &["Alt", "N"]),
-    ("Chats", &["Alt", "H"]),
-    ("Details of the newest answer", &["Alt", "D"]),
-    ("Search in a list", &["/"]),
-    ("Next and previous in a list", &["J", "K"]),
-    ("This list", &["?"]),
-];
+/// Keys that are always the same, as the list shows them first.
+const FIXED: [(&str, &str); 3] =
+    [("Send", "Enter"), ("New line", "Shift+Enter"), ("Stop, or close what is on top", "Esc")];
 
 /// Keys inside the composer.
 pub fn in_composer(app: App, event: &web_sys::KeyboardEvent) {
@@ -33,11 +21,13 @@ pub fn in_composer(app: App, event: &web_sys::KeyboardEvent) {
             event.prevent_default();
             app.ask();
         }
-        "ArrowUp" if app.draft.with_untracked(String::is_empty) && app.running().is_none() => {
-            event.prevent_default();
-            edit_last(app);
+        _ => {
+            let empty = app.draft.with_untracked(String::is_empty) && app.running().is_none();
+            if empty && does(app, event) == Some("edit") {
+                event.prevent_default();
+                edit_last(app);
+            }
         }
-        _ => {}
     }
 }
 
@@ -69,40 +59,69 @@ pub fn listen(app: App) {
 /// Does what a key says; true when it did something.
 fn press(app: App, event: &web_sys::KeyboardEvent) -> bool {
     let key = event.key();
-    let command = event.ctrl_key() || event.meta_key();
     if key == "Escape" {
         return escape(app);
     }
-    if command && !event.alt_key() && key.eq_ignore_ascii_case("k") {
-        let next = if app.overlay.get_untracked() == Overlay::Palette { Overlay::None } else { Overlay::Palette };
-        app.overlay.set(next);
-        return true;
+    if key == "ArrowDown" || key == "ArrowUp" {
+        // In a list, arrows do what J and K do.
+        let free = !in_text_field(event) && app.overlay.get_untracked() == Overlay::None;
+        return free && step(if key == "ArrowDown" { 1 } else { -1 });
     }
-    if event.alt_key() && !command {
-        // The code is the key's place, so that a layout which writes another letter with Alt still works.
-        match event.code().as_str() {
-            "KeyM" => app.go(Page::Providers),
-            "KeyN" => app.new_chat(),
-            "KeyH" => app.go(Page::History),
-            "KeyD" => match newest_answer(app) {
-                Some(id) => app.go(Page::Details(id)),
-                None => return false,
-            },
-            _ => return false,
-        }
-        return true;
-    }
-    if command || in_text_field(event) || app.overlay.get_untracked() != Overlay::None {
+    let Some(what) = does(app, event) else { return false };
+    let single = combination(event).is_none_or(|keys| keys::is_single(&keys));
+    if what != "palette" && app.overlay.get_untracked() != Overlay::None || single && in_text_field(event) {
         return false;
     }
-    match key.as_str() {
-        "?" => app.overlay.set(Overlay::Keys),
-        "/" => return focus_first("[data-search]"),
-        "j" | "ArrowDown" => return step(1),
-        "k" | "ArrowUp" => return step(-1),
+    match what {
+        "palette" => {
+            let open = app.overlay.get_untracked() == Overlay::Palette;
+            app.overlay.set(if open { Overlay::None } else { Overlay::Palette });
+        }
+        "providers" => app.go(Page::Providers),
+        "new" => app.new_chat(),
+        "history" => app.go(Page::History),
+        "details" => match newest_answer(app) {
+            Some(id) => app.go(Page::Details(id)),
+            None => return false,
+        },
+        "keys" => app.overlay.set(Overlay::Keys),
+        "search" => return focus_first("[data-search]"),
+        "next" => return step(1),
+        "previous" => return step(-1),
         _ => return false,
     }
     true
+}
+
+/// What the user means with these keys.
+fn does(app: App, event: &web_sys::KeyboardEvent) -> Option<&'static str> {
+    let pressed = combination(event)?;
+    app.settings.with_untracked(|settings| match &settings.keys {
+        Some(chosen) => keys::does(chosen, &pressed),
+        None => keys::does(&Vec::new(), &pressed),
+    })
+}
+
+/// The pressed keys as text.
+pub fn combination(event: &web_sys::KeyboardEvent) -> Option<String> {
+    let (key, code) = (event.key(), event.code());
+    let control = event.ctrl_key() || event.meta_key();
+    keys::combination(keys::Press { key: &key, code: &code, control, alt: event.alt_key() })
+}
+
+/// Keys as they are drawn, each in its frame.
+pub fn glyphs(keys: &str) -> View {
+    // A lone plus is a key, not what stands between two.
+    let parts: Vec<&str> = if keys == "+" { vec![keys] } else { keys.split('+').collect() };
+    let parts: Vec<View> = parts
+        .into_iter()
+        .map(|key| {
+            let key = key.to_owned();
+            view! { kbd(class="kbd") { (key) } }
+        })
+        .collect();
+    let parts = View::from(parts);
+    view! { span(class="flex gap-1") { (parts) } }
 }
 
 /// Closes the top layer; with none open, cancels what waits or runs.
@@ -174,15 +193,17 @@ pub fn focus_composer() {
 
 /// The list of keys.
 pub fn list(app: App) -> View {
-    let rows: Vec<View> = KEYS
-        .into_iter()
+    let chosen = app.settings.with(|settings| settings.keys.clone().unwrap_or_default());
+    let changeable = keys::KEYS.iter().map(|key| (key.what, keys::keys_of(&chosen, key.id)));
+    let all = FIXED.iter().map(|(what, keys)| (*what, (*keys).to_owned())).chain(changeable);
+    let rows: Vec<View> = all
+        .filter(|(_, keys)| !keys.is_empty())
         .map(|(what, keys)| {
-            let keys: Vec<View> = keys.iter().map(|key| view! { kbd(class="kbd") { (*key) } }).collect();
-            let keys = View::from(keys);
+            let keys = glyphs(&keys);
             view! {
                 li(class="flex min-h-8 items-center gap-2 border-t border-line text-ctl") {
                     span(class="flex-1") { (what) }
-                    span(class="flex gap-1") { (keys) }
+                    (keys)
                 }
             }
         })

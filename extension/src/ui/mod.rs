@@ -24,7 +24,7 @@
 //! | `nav-chat`, `nav-providers`, `nav-settings`, `nav-network` | navigation from 720 px |
 //! | `provider-automatic`, `provider-row`, `provider-pick` | choice; row: `data-provider-id`, `data-status`, `data-chosen` |
 //! | `history-row`, `history-open`, `history-rename`, `history-title`, `history-delete`, `history-confirm`, `history-search` | conversations; row: `data-conversation-id` |
-//! | `settings-profile-balanced`, `-fast`, `-high`, `settings-theme-system`, `-light`, `-dark`, `settings-whole`, `settings-nodes`, `settings-nodes-save`, `settings-export`, `settings-delete`, `settings-delete-word`, `settings-delete-confirm`, `settings-version` | settings |
+//! | `settings-profile-balanced`, `-fast`, `-high`, `settings-theme-system`, `-light`, `-dark`, `settings-whole`, `settings-nodes`, `settings-nodes-save`, `settings-export`, `settings-delete`, `settings-delete-word`, `settings-delete-confirm`, `settings-version`, `settings-key` (`data-key`), `settings-keys-said`, `settings-keys-reset`, `settings-single-keys` | settings |
 //! | `try-now`, `open-network` | no way to the network |
 //! | `no-provider` | nobody answers |
 //! | `key-changed`, `key-changed-input`, `key-changed-trust`, `key-changed-other`, `key-changed-wait` | the key screen |
@@ -53,6 +53,7 @@ mod icon;
 mod invite;
 mod key_change;
 mod keyboard;
+mod keys;
 mod link;
 mod list;
 mod live;
@@ -61,6 +62,7 @@ mod notice;
 mod page;
 mod palette;
 mod providers;
+mod rebind;
 mod settings;
 mod state;
 mod status;

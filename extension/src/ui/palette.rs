@@ -6,6 +6,7 @@ use wasm_bindgen::JsCast;
 use super::icon::{self, Icon};
 use super::invite::value_of;
 use super::state::{App, Overlay, Page};
+use super::{keyboard, keys};
 
 /// Rows shown at once.
 const MOST: usize = 9;
@@ -23,7 +24,7 @@ enum Do {
     Tab,
 }
 
-/// An entry: its name for tests, icon, words, keys.
+/// An entry: its name for tests, icon, words, and which of [`keys::KEYS`] does the same.
 #[derive(Clone, PartialEq)]
 struct Entry {
     id: String,
@@ -37,12 +38,12 @@ fn entries(app: App) -> Vec<Entry> {
     let entry =
         |id: &str, picture, words: &str, keys, act| Entry { id: id.into(), picture, words: words.into(), keys, act };
     let mut all = vec![
-        entry("new-chat", icon::COMPOSE, "New chat", "Alt N", Do::NewChat),
-        entry("providers", icon::SERVER, "Switch provider", "Alt M", Do::Go(Page::Providers)),
-        entry("history", icon::HISTORY, "Chats", "Alt H", Do::Go(Page::History)),
+        entry("new-chat", icon::COMPOSE, "New chat", "new", Do::NewChat),
+        entry("providers", icon::SERVER, "Switch provider", "providers", Do::Go(Page::Providers)),
+        entry("history", icon::HISTORY, "Chats", "history", Do::Go(Page::History)),
         entry("settings", icon::SETTINGS, "Settings", "", Do::Go(Page::Settings)),
         entry("network", icon::LINK, "Network and invites", "", Do::Go(Page::Network)),
-        entry("keys", icon::KEYBOARD, "Keys", "?", Do::Keys),
+        entry("keys", icon::KEYBOARD, "Keys", "keys", Do::Keys),
         entry("tab", icon::EXPAND, "Open in a tab", "", Do::Tab),
         entry("automatic", icon::ROUTE, "Switch to automatic choice", "", Do::Choose(None)),
     ];
@@ -150,13 +151,9 @@ fn row(app: App, at: Signal<usize>, index: usize, entry: Entry) -> View {
     let here = create_selector(move || at.get() == index);
     let id = format!("command-{index}");
     let picture = icon::icon(entry.picture, 15);
-    let keys: Vec<View> = entry
-        .keys
-        .split_whitespace()
-        .map(|key| key.to_owned())
-        .map(|key| view! { kbd(class="kbd") { (key) } })
-        .collect();
-    let keys = View::from(keys);
+    let keys =
+        app.settings.with_untracked(|settings| keys::keys_of(&settings.keys.clone().unwrap_or_default(), entry.keys));
+    let keys = if keys.is_empty() { View::new() } else { keyboard::glyphs(&keys) };
     let (name, words, act) = (entry.id, entry.words, entry.act);
     view! {
         li(
@@ -171,7 +168,7 @@ fn row(app: App, at: Signal<usize>, index: usize, entry: Entry) -> View {
         ) {
             span(class="text-ink2") { (picture) }
             span(class="min-w-0 flex-1 truncate") { (words) }
-            span(class="flex gap-1") { (keys) }
+            (keys)
         }
     }
 }

@@ -6,7 +6,7 @@ use wasm_bindgen::JsCast;
 
 use super::invite::value_of;
 use super::state::{App, Page};
-use super::{app, empty, format};
+use super::{app, empty, format, rebind};
 use crate::port::Command;
 
 /// Bytes of a frame on the wire.
@@ -77,7 +77,7 @@ fn bytes(n: u64) -> String {
 /// The page.
 pub fn settings(app: App) -> View {
     let header = app::header(app, "Settings", View::new());
-    let sections = View::from(vec![privacy(app), network(app), look(app), data(app), about()]);
+    let sections = View::from(vec![privacy(app), network(app), look(app), rebind::section(app), data(app), about()]);
     view! {
         section(class="flex min-h-0 flex-1 flex-col", aria-label="Settings", data-testid="settings") {
             (header)

@@ -119,6 +119,7 @@ fn no_settings() -> Settings {
         whole_answers: false,
         provider: None,
         model: None,
+        keys: None,
     }
 }
 

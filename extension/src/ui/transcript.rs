@@ -219,7 +219,7 @@ fn question(app: App, row: Row) -> View {
             super::keyboard::focus_composer();
         }
     };
-    let edit = app::icon_button(icon::PENCIL, "Edit and ask again (Up)", "question-edit", edit);
+    let edit = app::key_button(app, icon::PENCIL, ("Edit and ask again", "edit"), "question-edit", edit);
     view! {
         div(
             class="message group flex items-start justify-end gap-1", data-testid="question", data-message-id=id, role="article",
