@@ -320,13 +320,15 @@ fn question(text: &str, max_tokens: u32) -> Value {
     json!({ "messages": [{ "role": "user", "content": text }], "max_tokens": max_tokens, "temperature": 0 })
 }
 
-/// A word of some letters from the middle of a text, which does not occur before.
+/// A word of some letters that is not the first: the middle one of those that differ.
 fn middle_word(text: &str) -> Option<&str> {
-    let words: Vec<&str> =
-        text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| (3..=32).contains(&word.len())).collect();
-    let half = words.len() / 2;
-    let (before, after) = words.split_at_checked(half)?;
-    after.iter().copied().find(|word| !before.iter().any(|other| other.contains(word)))
+    let mut words: Vec<&str> = Vec::new();
+    for word in text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| (3..=32).contains(&word.len())) {
+        if !words.iter().any(|other| other.contains(word)) {
+            words.push(word);
+        }
+    }
+    words.get(words.len() / 2).copied().filter(|_| words.len() > 1)
 }
 
 #[cfg(test)]
@@ -340,6 +342,7 @@ mod tests {
         check("one one one one", None);
         check("a 🦀 b", None);
         check("", None);
-        check("alone", Some("alone"));
+        check("alone", None);
+        check("one two one two one two", Some("two"));
     }
 }
