@@ -3,7 +3,7 @@
 /// Seconds from ms: "0.41 s", from 10 s "12 s", from a minute "6 min 12 s".
 pub fn seconds(ms: f64) -> String {
     let s = ms / 1000.0;
-    if s < 10.0 { format!("{} s", fixed(s, 2)) } else { duration(s) }
+    if s < 9.995 { format!("{} s", fixed(s, 2)) } else { duration(s) }
 }
 
 /// A number with so many digits after the point. The formatter of floats would be 3 KiB of what is downloaded.
@@ -32,7 +32,7 @@ pub fn duration(s: f64) -> String {
 /// A count: "3,412", from 10,000 on "12 k".
 pub fn count(n: u64) -> String {
     if n >= 10_000 {
-        return format!("{} k", n / 1_000);
+        return format!("{} k", count(n / 1_000));
     }
     if n >= 1_000 { format!("{},{:03}", n / 1_000, n % 1_000) } else { n.to_string() }
 }
@@ -96,7 +96,7 @@ mod tests {
     fn says_times_and_counts() {
         assert_eq!(seconds(412.0), "0.41 s");
         assert_eq!(seconds(12_400.0), "12 s");
-        assert_eq!(seconds(9_996.0), "10.00 s");
+        assert_eq!(seconds(9_996.0), "10 s");
         assert_eq!(seconds(7.0), "0.01 s");
         assert_eq!(fixed(2.04, 1), "2.0");
         assert_eq!(fixed(80.6, 0), "81");
@@ -108,6 +108,7 @@ mod tests {
         assert_eq!(count(264), "264");
         assert_eq!(count(3_412), "3,412");
         assert_eq!(count(12_900), "12 k");
+        assert_eq!(count(1_234_567), "1,234 k");
         assert_eq!(context(32_768), "32 k");
         assert_eq!(plural(1, "token", "tokens"), "1 token");
     }

@@ -2,7 +2,7 @@
 
 use sycamore::prelude::*;
 
-use super::state::{App, Page, Row};
+use super::state::{App, Page, Row, is_ready};
 use super::status::{Shape, shape};
 use super::words::{Act, Market, Words, words};
 use super::{answer, keyboard};
@@ -43,7 +43,7 @@ fn market(app: App, row: &Row) -> Market {
     match code {
         Some(5) => {
             market.all_busy = app.providers.with(|all| {
-                let usable = || all.iter().filter(|provider| provider.usable);
+                let usable = || all.iter().filter(|provider| is_ready(provider));
                 let count = usable().count();
                 (count > 0 && usable().all(|provider| provider.status == "busy")).then_some(count)
             });
@@ -68,7 +68,7 @@ fn market(app: App, row: &Row) -> Market {
 /// The model of the longest context above `holds` that can be asked now.
 fn larger(app: App, holds: u32) -> Option<((String, String), String)> {
     app.providers.with(|all| {
-        let usable = all.iter().filter(|one| one.usable && one.key_changed_from.is_none() && !one.equivocated);
+        let usable = all.iter().filter(|one| is_ready(one));
         let models = usable.flat_map(|one| one.models.iter().map(move |model| (one, model)));
         let largest = models.filter(|(_, model)| model.context > holds).max_by_key(|(_, model)| model.context);
         largest.map(|(one, model)| ((one.id.clone(), one.name.clone()), model.id.clone()))

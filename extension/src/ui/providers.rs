@@ -5,7 +5,7 @@ use std::rc::Rc;
 use sycamore::prelude::*;
 
 use super::invite::value_of;
-use super::state::{App, Page};
+use super::state::{App, Page, is_ready};
 use super::status::{Shape, shape, status_line, status_of};
 use super::{app, format, glyph, icon, list};
 use crate::port::{ModelView, ProviderView};
@@ -36,7 +36,7 @@ pub fn providers(app: App) -> View {
     });
     let known = create_selector(move || app.providers.with(Vec::len));
     let online =
-        create_selector(move || app.providers.with(|all| all.iter().filter(|provider| provider.usable).count()));
+        create_selector(move || app.providers.with(|all| all.iter().filter(|provider| is_ready(provider)).count()));
     let searching =
         create_selector(move || known.get() == 0 && (!app.loaded.get() || app.now_ms.get() - opened < SEARCH_MS));
     let tab = app::icon_button(icon::EXPAND, "Open in a tab", "open-tab", super::palette::open_tab);
@@ -80,7 +80,7 @@ pub fn providers(app: App) -> View {
 fn automatic(app: App) -> View {
     let on = create_selector(move || app.settings.with(|settings| settings.provider.is_none()));
     let words = create_selector(move || {
-        let ready = app.providers.with(|all| all.iter().filter(|provider| provider.usable).count());
+        let ready = app.providers.with(|all| all.iter().filter(|provider| is_ready(provider)).count());
         match (on.get(), app.reader()) {
             (true, Some(reader)) if ready > 1 => {
                 format!("The quickest of the {ready} that are ready, likely {}. Switches by itself.", reader.name)
@@ -186,8 +186,8 @@ fn facts(
     let announced = if provider.response_ms == 0 { "–".into() } else { format::seconds(provider.response_ms.into()) };
     let here = provider.measured_first_ms.map_or_else(|| "–".to_owned(), |ms| format::seconds(ms.into()));
     let speed = provider.models.first().map_or(0, |model| model.tokens_per_s);
-    let speed = if speed == 0 { "–".to_owned() } else { speed.to_string() };
-    let at_once = provider.max_concurrent.to_string();
+    let speed = if speed == 0 { "–".to_owned() } else { format::count(speed.into()) };
+    let at_once = format::count(provider.max_concurrent.into());
     let mut fingerprint = format::fours(&provider.fingerprint);
     let pick = pick(app, &provider, chosen, next);
     let warning = warning(app, &provider);

@@ -174,7 +174,7 @@ impl App {
     pub fn reader(self) -> Option<ProviderView> {
         match self.settings.with(|settings| settings.provider.clone()) {
             Some(id) => self.provider(&id),
-            None => self.providers.with(|all| all.iter().find(|provider| provider.usable).cloned()),
+            None => self.providers.with(|all| all.iter().find(|provider| is_ready(provider)).cloned()),
         }
     }
 
@@ -183,21 +183,12 @@ impl App {
         if self.settings.with(|settings| settings.provider.is_some()) {
             return self.reader().into_iter().filter(|reader| reader.usable).collect();
         }
-        self.providers.with(|all| {
-            all.iter()
-                .filter(|provider| provider.usable && provider.key_changed_from.is_none() && !provider.equivocated)
-                .cloned()
-                .collect()
-        })
+        self.providers.with(|all| all.iter().filter(|provider| is_ready(provider)).cloned().collect())
     }
 
     /// The first usable provider other than this one.
     pub fn other_than(self, id: Option<&str>) -> Option<ProviderView> {
-        self.providers.with(|all| {
-            all.iter()
-                .find(|provider| provider.usable && provider.key_changed_from.is_none() && Some(&*provider.id) != id)
-                .cloned()
-        })
+        self.providers.with(|all| all.iter().find(|provider| is_ready(provider) && Some(&*provider.id) != id).cloned())
     }
 
     /// The answer that runs now.
@@ -279,6 +270,11 @@ impl App {
         self.draft.set(String::new());
         self.new_chat();
     }
+}
+
+/// Whether automatic may ask this one: a key that changed is its user's to decide on first.
+pub fn is_ready(provider: &ProviderView) -> bool {
+    provider.usable && provider.key_changed_from.is_none() && !provider.equivocated
 }
 
 /// The phases in which an answer still may come.
