@@ -1,0 +1,293 @@
+//! How a provider serves one user with one model, from that user's own requests only: nothing here is anybody's word.
+
+use crate::{announcement::heartbeat::Status, cbor, effect::Millis, error::Error, quantile::Sketch};
+use alloc::vec::Vec;
+
+/// A breaker's first pause after a failure, and its longest, in ms; each failure in a row doubles it.
+const PAUSES_MS: (u64, u64) = (15_000, 600_000);
+
+/// A trial that has not come to an end by then is given up, in ms.
+const TRIAL_MS: u64 = 30_000;
+
+/// Below this share of successes, in permille, over at least [`DEGRADED_REQUESTS`] requests, a provider is degraded.
+const DEGRADED_PERMILLE: u32 = 800;
+
+/// See [`DEGRADED_PERMILLE`].
+const DEGRADED_REQUESTS: u32 = 3;
+
+/// What a request came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Outcome {
+    /// Answered to its end.
+    Answered = 0,
+    /// No accept came.
+    Silent = 1,
+    /// Refused as overloaded (error 5).
+    Overloaded = 2,
+    /// Refused otherwise.
+    Refused = 3,
+    /// It accepted and then said that it failed.
+    Failed = 4,
+    /// It accepted and fell silent in mid-stream.
+    Died = 5,
+    /// It answered, with a wrong receipt or none.
+    BadReceipt = 6,
+}
+
+impl Outcome {
+    /// Whether more requests would meet the same: a full provider and one that declines a question are sound.
+    fn breaks(self) -> bool {
+        matches!(self, Self::Silent | Self::Failed | Self::Died)
+    }
+}
+
+/// Whether a request may go to a provider now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Passage {
+    /// It may.
+    Closed,
+    /// It failed lately: one request may try whether it is well again.
+    HalfOpen,
+    /// It failed just now.
+    Open,
+}
+
+/// How a provider stands, as a user sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Answers.
+    Online,
+    /// Answers, after a wait.
+    Busy,
+    /// Announces itself, but lately failed this user.
+    Degraded,
+    /// Said so, or cannot be asked.
+    Offline,
+    /// Not heard of lately.
+    Unknown,
+}
+
+/// One provider's record with one model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    accepts_ms: Sketch,
+    first_ms: Sketch,
+    tenth_tokens_per_s: Sketch,
+    outcomes: Sketch,
+    /// Failures in a row.
+    failures: u8,
+    open_until: Millis,
+    trial_until: Millis,
+    /// Its last request.
+    pub used: Millis,
+}
+
+impl Health {
+    /// It accepted after so many ms.
+    pub fn accepted(&mut self, ms: u64, now: Millis) {
+        self.accepts_ms.add(clamp(ms), now);
+    }
+
+    /// The first text came so many ms after the request was sent.
+    pub fn first_text(&mut self, ms: u64, now: Millis) {
+        self.first_ms.add(clamp(ms), now);
+    }
+
+    /// So many tokens came within so many ms after the first one.
+    pub fn streamed(&mut self, tokens: u64, ms: u64, now: Millis) {
+        if let Some(rate) = tokens.saturating_mul(10_000).checked_div(ms) {
+            self.tenth_tokens_per_s.add(clamp(rate), now);
+        }
+    }
+
+    /// A request begins; after a failure it is the trial.
+    pub fn begin(&mut self, now: Millis) {
+        self.used = now;
+        if self.passage(now) == Passage::HalfOpen {
+            self.trial_until = Millis(now.0.saturating_add(TRIAL_MS));
+        }
+    }
+
+    /// A request ended.
+    pub fn end(&mut self, outcome: Outcome, now: Millis) {
+        self.outcomes.add(outcome as u32, now);
+        self.trial_until = Millis(0);
+        if outcome.breaks() {
+            let pause = PAUSES_MS.0.checked_shl(u32::from(self.failures)).unwrap_or(PAUSES_MS.1).min(PAUSES_MS.1);
+            self.failures = self.failures.saturating_add(1).min(32);
+            self.open_until = Millis(now.0.saturating_add(pause));
+        } else {
+            self.failures = 0;
+            self.open_until = Millis(0);
+        }
+    }
+
+    /// Whether a request may go there now.
+    pub fn passage(&self, now: Millis) -> Passage {
+        // A clock that was set back does not keep a provider out for longer than its pause.
+        let open = self.open_until > now && self.open_until.0 - now.0 <= PAUSES_MS.1;
+        match self.failures {
+            0 => Passage::Closed,
+            _ if open || self.trial_until > now => Passage::Open,
+            _ => Passage::HalfOpen,
+        }
+    }
+
+    /// How it stands, given what it announces.
+    pub fn state(&self, announced: Status, usable: bool, now: Millis) -> State {
+        let failing = self.outcomes.count(now) >= DEGRADED_REQUESTS
+            && self.success_permille().is_some_and(|share| share < DEGRADED_PERMILLE);
+        match announced {
+            Status::Unknown => State::Unknown,
+            Status::Offline => State::Offline,
+            _ if !usable => State::Offline,
+            _ if failing || self.passage(now) != Passage::Closed => State::Degraded,
+            Status::Busy => State::Busy,
+            Status::Online => State::Online,
+        }
+    }
+
+    /// Share of requests that were answered to the end with a right receipt, in permille.
+    pub fn success_permille(&self) -> Option<u32> {
+        self.share(Outcome::Answered)
+    }
+
+    /// Share of requests that came to this, in permille.
+    pub fn share(&self, outcome: Outcome) -> Option<u32> {
+        self.outcomes.share(outcome as u32)
+    }
+
+    /// Requests that this is drawn from, the older counting less.
+    pub fn requests(&self, now: Millis) -> u32 {
+        self.outcomes.count(now)
+    }
+
+    /// Time to accept in ms that so many permille of the requests do not exceed.
+    pub fn accept_ms(&self, permille: u32) -> Option<u32> {
+        self.accepts_ms.quantile(permille)
+    }
+
+    /// Time to the first text in ms that so many permille of the requests do not exceed.
+    pub fn first_ms(&self, permille: u32) -> Option<u32> {
+        self.first_ms.quantile(permille)
+    }
+
+    /// Median of tokens a second, times ten.
+    pub fn tenth_tokens_per_s(&self) -> Option<u32> {
+        self.tenth_tokens_per_s.quantile(500)
+    }
+
+    /// The stored row.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut map = cbor::Map::new();
+        map.uint(0, 1u8).bytes(1, &self.accepts_ms.encode()).bytes(2, &self.first_ms.encode());
+        map.bytes(3, &self.tenth_tokens_per_s.encode()).bytes(4, &self.outcomes.encode());
+        map.uint(5, self.failures).uint(6, self.open_until.0).uint(7, self.used.0);
+        map.finish()
+    }
+
+    /// Reads a stored row.
+    ///
+    /// # Errors
+    /// `Malformed` when it is none.
+    pub fn decode(row: &[u8]) -> Result<Self, Error> {
+        const LONGEST: usize = 4_096;
+        let mut health = Self::default();
+        let mut reader = cbor::Reader::new(row);
+        reader.map(|key, r| {
+            match key {
+                0 if r.uint()? == 1 => {}
+                1 => health.accepts_ms = Sketch::decode(r.bytes(LONGEST)?)?,
+                2 => health.first_ms = Sketch::decode(r.bytes(LONGEST)?)?,
+                3 => health.tenth_tokens_per_s = Sketch::decode(r.bytes(LONGEST)?)?,
+                4 => health.outcomes = Sketch::decode(r.bytes(LONGEST)?)?,
+                5 => health.failures = r.u8()?,
+                6 => health.open_until = Millis(r.uint()?),
+                7 => health.used = Millis(r.uint()?),
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        reader.finish()?;
+        Ok(health)
+    }
+}
+
+fn clamp(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONLINE: (Status, bool) = (Status::Online, true);
+
+    fn state(health: &Health, (status, usable): (Status, bool), now: u64) -> State {
+        health.state(status, usable, Millis(now))
+    }
+
+    #[test]
+    fn a_breaker_opens_tries_once_and_closes() {
+        let mut health = Health::default();
+        assert_eq!(health.passage(Millis(0)), Passage::Closed);
+        health.end(Outcome::Silent, Millis(1_000));
+        assert_eq!(health.passage(Millis(1_001)), Passage::Open);
+        assert_eq!(health.passage(Millis(16_000)), Passage::HalfOpen);
+        health.begin(Millis(16_000));
+        assert_eq!(health.passage(Millis(16_001)), Passage::Open, "one trial at a time");
+        health.end(Outcome::Died, Millis(17_000));
+        assert_eq!(health.passage(Millis(17_000 + 29_999)), Passage::Open, "twice as long");
+        health.begin(Millis(47_000));
+        assert_eq!(health.passage(Millis(47_000 + TRIAL_MS)), Passage::HalfOpen, "a lost trial is no end");
+        health.end(Outcome::Answered, Millis(48_000));
+        assert_eq!(health.passage(Millis(48_000)), Passage::Closed);
+        for _ in 0..100 {
+            health.end(Outcome::Failed, Millis(50_000));
+        }
+        assert_eq!(health.passage(Millis(50_000 + PAUSES_MS.1)), Passage::HalfOpen, "the pause is bounded");
+        assert_eq!(health.passage(Millis(0)), Passage::Open);
+        health.open_until = Millis(u64::MAX);
+        assert_eq!(health.passage(Millis(0)), Passage::HalfOpen, "a clock that was wrong keeps nobody out");
+    }
+
+    #[test]
+    fn refusals_of_a_sound_provider_open_nothing() {
+        let mut health = Health::default();
+        health.end(Outcome::Overloaded, Millis(0));
+        health.end(Outcome::Refused, Millis(0));
+        health.end(Outcome::BadReceipt, Millis(0));
+        assert_eq!(health.passage(Millis(0)), Passage::Closed);
+        assert_eq!(health.success_permille(), Some(0));
+        assert_eq!(state(&health, ONLINE, 0), State::Degraded);
+    }
+
+    #[test]
+    fn states_say_what_a_user_can_expect() {
+        let mut health = Health::default();
+        assert_eq!(state(&health, ONLINE, 0), State::Online);
+        assert_eq!(state(&health, (Status::Busy, true), 0), State::Busy);
+        assert_eq!(state(&health, (Status::Offline, false), 0), State::Offline);
+        assert_eq!(state(&health, (Status::Online, false), 0), State::Offline);
+        assert_eq!(state(&health, (Status::Unknown, false), 0), State::Unknown);
+        health.end(Outcome::Silent, Millis(0));
+        assert_eq!(state(&health, ONLINE, 0), State::Degraded);
+        health.end(Outcome::Answered, Millis(0));
+        assert_eq!(state(&health, ONLINE, 0), State::Online, "two requests say little");
+    }
+
+    #[test]
+    fn a_row_reads_back() {
+        let mut health = Health::default();
+        health.begin(Millis(5));
+        health.accepted(120, Millis(10));
+        health.first_text(400, Millis(20));
+        health.streamed(100, 2_000, Millis(30));
+        health.streamed(1, 0, Millis(30));
+        health.end(Outcome::Died, Millis(40));
+        assert_eq!(Health::decode(&health.encode()), Ok(health.clone()));
+        assert!(health.tenth_tokens_per_s().is_some_and(|rate| rate.abs_diff(500) <= 31));
+        assert!(Health::decode(b"junk").is_err());
+    }
+}

@@ -1,0 +1,173 @@
+//! Quantiles of a stream of times or rates, in which the recent weighs more: a histogram of logarithmic buckets (as in
+//! DDSketch, Masson et al., VLDB 2019) whose weights halve with age. A value is known to within a sixteenth.
+
+use crate::{cbor, effect::Millis, error::Error};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// Weights halve in so many ms: an hour, so that this evening's provider is judged by this evening.
+pub const HALF_LIFE_MS: u64 = 3_600_000;
+
+/// The weight of one fresh sample.
+const UNIT: u32 = 1 << 10;
+
+/// Below this each value has a bucket of its own; above, each doubling has so many.
+const LINEAR: u32 = 16;
+
+/// Most buckets: of [`LINEAR`] and of the 28 doublings from it to 2^32.
+const BUCKETS: u64 = 16 + 28 * 8;
+
+/// A stream's recent values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sketch {
+    weights: BTreeMap<u8, u32>,
+    /// Up to when the weights are aged.
+    aged: Millis,
+}
+
+impl Sketch {
+    /// Takes a value. Time that goes back ages nothing.
+    pub fn add(&mut self, value: u32, now: Millis) {
+        let halvings = now.0.saturating_sub(self.aged.0) / HALF_LIFE_MS;
+        if self.weights.is_empty() {
+            self.aged = now;
+        } else if halvings > 0 {
+            self.aged = Millis(self.aged.0.saturating_add(halvings.saturating_mul(HALF_LIFE_MS)));
+            for weight in self.weights.values_mut() {
+                *weight = halved(*weight, halvings);
+            }
+            self.weights.retain(|_, weight| *weight > 0);
+        }
+        let weight = self.weights.entry(bucket(value)).or_insert(0);
+        *weight = weight.saturating_add(UNIT);
+    }
+
+    /// The value that `permille` of the weight does not exceed: 500 is the median. None before the first value.
+    pub fn quantile(&self, permille: u32) -> Option<u32> {
+        let all: u64 = self.weights.values().map(|weight| u64::from(*weight)).sum();
+        let wanted = (all * u64::from(permille.min(1_000))).div_ceil(1_000).max(1);
+        let mut below = 0;
+        self.weights.iter().find_map(|(bucket, weight)| {
+            below += u64::from(*weight);
+            (below >= wanted).then(|| middle(*bucket))
+        })
+    }
+
+    /// How many fresh values this is worth at `now`.
+    pub fn count(&self, now: Millis) -> u32 {
+        let halvings = now.0.saturating_sub(self.aged.0) / HALF_LIFE_MS;
+        let all: u64 = self.weights.values().map(|weight| u64::from(halved(*weight, halvings))).sum();
+        u32::try_from(all / u64::from(UNIT)).unwrap_or(u32::MAX)
+    }
+
+    /// Permille of the weight that lies in the bucket of `value`: exactly that value, where it is below 16. None before
+    /// the first value.
+    pub fn share(&self, value: u32) -> Option<u32> {
+        let all: u64 = self.weights.values().map(|weight| u64::from(*weight)).sum();
+        let of = self.weights.get(&bucket(value)).copied().unwrap_or(0);
+        u32::try_from((u64::from(of) * 1_000).checked_div(all)?).ok()
+    }
+
+    /// As CBOR: {0: aged, 1: bucket u8 and weight u32 of each}.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut flat = Vec::with_capacity(self.weights.len() * 5);
+        for (bucket, weight) in &self.weights {
+            flat.push(*bucket);
+            flat.extend(weight.to_be_bytes());
+        }
+        let mut map = cbor::Map::new();
+        map.uint(0, self.aged.0).bytes(1, &flat);
+        map.finish()
+    }
+
+    /// Reads what [`Self::encode`] wrote.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let (mut aged, mut weights) = (0, BTreeMap::new());
+        let mut reader = cbor::Reader::new(bytes);
+        reader.map(|key, r| {
+            match key {
+                0 => aged = r.uint()?,
+                1 => {
+                    for entry in r.bytes(5 * BUCKETS as usize)?.as_chunks::<5>().0 {
+                        let [bucket, weight @ ..] = *entry;
+                        weights.insert(bucket, u32::from_be_bytes(weight));
+                    }
+                }
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        reader.finish()?;
+        Ok(Self { weights, aged: Millis(aged) })
+    }
+}
+
+fn halved(weight: u32, halvings: u64) -> u32 {
+    u32::try_from(halvings).ok().and_then(|halvings| weight.checked_shr(halvings)).unwrap_or(0)
+}
+
+fn bucket(value: u32) -> u8 {
+    if value < LINEAR {
+        return value as u8;
+    }
+    // The three bits below the highest one.
+    let doubling = value.ilog2() - 4;
+    let part = (value >> (doubling + 1)) & 7;
+    (LINEAR + doubling * 8 + part) as u8
+}
+
+/// The middle of a bucket.
+fn middle(bucket: u8) -> u32 {
+    let bucket = u32::from(bucket);
+    if bucket < LINEAR {
+        return bucket;
+    }
+    let (doubling, part) = ((bucket - LINEAR) / 8, (bucket - LINEAR) % 8);
+    let width = 1u64 << (doubling + 1);
+    let low = u64::from(8 + part) << (doubling + 1);
+    u32::try_from(low + width / 2).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_comes_back_within_a_sixteenth() {
+        for value in (0..5_000).chain((0..32).map(|bit| u32::MAX >> bit)) {
+            let mut sketch = Sketch::default();
+            sketch.add(value, Millis(0));
+            let told = sketch.quantile(500).expect("a value was added");
+            assert!(told.abs_diff(value) <= value / 16, "{value} came back as {told}");
+        }
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_sorted_values() {
+        let mut sketch = Sketch::default();
+        for n in 1..=1_000u32 {
+            sketch.add(n * 7 % 1_001, Millis(0));
+        }
+        for (permille, value) in [(500, 500u32), (950, 950), (990, 990), (0, 1), (1_000, 1_000)] {
+            let told = sketch.quantile(permille).expect("values were added");
+            assert!(told.abs_diff(value) <= value / 16 + 1, "{permille}: {told} for {value}");
+        }
+        assert_eq!(sketch.count(Millis(0)), 1_000);
+    }
+
+    #[test]
+    fn the_recent_outweighs_the_old() {
+        let mut sketch = Sketch::default();
+        for _ in 0..100 {
+            sketch.add(100, Millis(0));
+        }
+        let later = Millis(8 * HALF_LIFE_MS);
+        assert_eq!(sketch.count(later), 0);
+        for _ in 0..10 {
+            sketch.add(1_000, later);
+        }
+        assert!(sketch.quantile(500).is_some_and(|median| median > 900), "{sketch:?}");
+        sketch.add(5, Millis(3));
+        assert_eq!(Sketch::decode(&sketch.encode()), Ok(sketch));
+        assert_eq!(Sketch::default().quantile(500), None);
+    }
+}

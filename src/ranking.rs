@@ -1,0 +1,296 @@
+//! Who is asked: one pure function of health, price, reputation, load and the user's wishes. It gives the order and the
+//! reason, in words.
+
+use crate::{
+    announcement::{
+        heartbeat::{Model, Status},
+        registry::Seen,
+    },
+    effect::Millis,
+    health::{Health, Passage},
+    identity::ProviderId,
+    reputation::Score,
+};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    string::String,
+    vec::Vec,
+};
+use core::fmt;
+use rand_core::Rng;
+
+/// Who has not been measured is taken at the word of its announcement, or for so slow, in ms.
+const UNKNOWN_FIRST_MS: u32 = 1_500;
+
+/// Who has not been measured counts as succeeding so often, in permille, ...
+const PRIOR_PERMILLE: u32 = 900;
+
+/// ... which weighs as much as so many requests.
+const PRIOR_REQUESTS: u32 = 2;
+
+/// A score of at least this part of the best, in permille, is as good: the load is spread among these.
+const NEAR_PERMILLE: u32 = 900;
+
+/// Times below this are equally quick to a person, in ms.
+const INSTANT_MS: u32 = 200;
+
+/// What matters how much to the user, each from 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weights {
+    /// Time to the first word.
+    pub speed: u8,
+    /// Price.
+    pub price: u8,
+    /// Felt and measured quality.
+    pub reputation: u8,
+    /// Free slots now.
+    pub load: u8,
+}
+
+/// The user's way of choosing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preset {
+    /// A little of everything.
+    #[default]
+    Balanced,
+    /// The quickest first word.
+    Fastest,
+    /// The lowest price.
+    Cheapest,
+    /// The best stars.
+    Trusted,
+}
+
+impl Preset {
+    /// Its weights.
+    pub const fn weights(self) -> Weights {
+        match self {
+            Self::Balanced => Weights { speed: 40, price: 20, reputation: 25, load: 15 },
+            Self::Fastest => Weights { speed: 85, price: 0, reputation: 5, load: 10 },
+            Self::Cheapest => Weights { speed: 10, price: 75, reputation: 10, load: 5 },
+            Self::Trusted => Weights { speed: 10, price: 5, reputation: 80, load: 5 },
+        }
+    }
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Preset::default().weights()
+    }
+}
+
+/// Whom the user wants asked, and whom not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// Only these, unless it is empty.
+    pub allowed: BTreeSet<ProviderId>,
+    /// None of these.
+    pub blocked: BTreeSet<ProviderId>,
+}
+
+impl Lists {
+    /// Whether a question may go to this provider.
+    pub fn allow(&self, id: &ProviderId) -> bool {
+        !self.blocked.contains(id) && (self.allowed.is_empty() || self.allowed.contains(id))
+    }
+}
+
+/// A provider with one of its models, and what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// As announced.
+    pub seen: &'a Seen,
+    /// The model.
+    pub model: &'a Model,
+    /// As measured here, if it was asked before.
+    pub health: Option<&'a Health>,
+    /// As felt here, if it was rated.
+    pub felt: Option<Score>,
+    /// This user's own requests there that are under way.
+    pub under_way: u32,
+}
+
+/// A candidate's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Who.
+    pub provider: ProviderId,
+    /// Which model.
+    pub model: String,
+    /// 0 to 1,000.
+    pub score: u32,
+    /// Waiting and running requests for each slot, in permille.
+    pub load: u32,
+    /// Whether it answered this user well lately: the others come after all that did.
+    pub passage: Passage,
+    /// Why it stands here.
+    pub reason: Reason,
+}
+
+/// What speaks most for a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merit {
+    /// It is the only one.
+    Only,
+    /// Quickest first word, measured here.
+    Fastest,
+    /// Quickest first word, as it announces.
+    SaidFastest,
+    /// Lowest price.
+    Cheapest,
+    /// Best stars.
+    Trusted,
+    /// Nothing by itself.
+    Overall,
+}
+
+/// Why a candidate stands where it does. Its `Display` is one clause in plain words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// What speaks most for it.
+    pub merit: Merit,
+    /// Of so many with this model.
+    pub of: u32,
+    /// Share of its requests here that failed, in permille, and of how many.
+    pub failed: Option<(u32, u32)>,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = self.of;
+        match self.merit {
+            Merit::Only => f.write_str("the only one with your model")?,
+            Merit::Fastest => write!(f, "fastest first word of {of} with your model")?,
+            Merit::SaidFastest => write!(f, "announces the fastest first word of {of} with your model")?,
+            Merit::Cheapest => write!(f, "lowest price of {of} with your model")?,
+            Merit::Trusted => write!(f, "best stars of {of} with your model")?,
+            Merit::Overall => write!(f, "best over all of {of} with your model")?,
+        }
+        match self.failed {
+            Some((0, requests)) => write!(f, ", none of {requests} requests failed"),
+            Some((permille, _)) => write!(f, ", {} % of requests failed", permille.div_ceil(10)),
+            None => f.write_str(", not asked before"),
+        }
+    }
+}
+
+/// The candidates from the best to the last. Those whose breaker is open are left out unless there is nobody else.
+pub fn rank(candidates: &[Candidate<'_>], weights: Weights, now: Millis) -> Vec<Place> {
+    let best = Best::of(candidates);
+    let mut places: Vec<Place> = candidates.iter().map(|candidate| best.place(candidate, weights, now)).collect();
+    places.sort_by_key(|place| (place.passage, core::cmp::Reverse(place.score), place.provider));
+    if places.first().is_some_and(|first| first.passage != Passage::Open) {
+        places.retain(|place| place.passage != Passage::Open);
+    }
+    places
+}
+
+/// One of the places that are as good as the first, by the power of two choices: of two drawn at random the one with
+/// less load. So clients that see the same market do not all go to the same provider (Mitzenmacher 2001).
+pub fn spread<'a>(places: &'a [Place], rng: &mut impl Rng) -> Option<&'a Place> {
+    let first = places.first()?;
+    let near = |place: &&Place| {
+        place.passage == first.passage
+            && u64::from(place.score) * 1_000 >= u64::from(first.score) * u64::from(NEAR_PERMILLE)
+    };
+    let equal = places.iter().take_while(near).count();
+    let mut draw = || places.get(rng.next_u32() as usize % equal.max(1));
+    let (one, other) = (draw()?, draw()?);
+    Some(if other.load < one.load { other } else { one })
+}
+
+/// The best of each quality, that the others are measured by.
+struct Best {
+    of: u32,
+    first_ms: u32,
+    price: u128,
+    stars: BTreeMap<ProviderId, u32>,
+    top_stars: u32,
+}
+
+impl Best {
+    fn of(candidates: &[Candidate<'_>]) -> Self {
+        let stars: BTreeMap<_, _> = candidates.iter().map(|it| (it.seen.id, stars(it))).collect();
+        Self {
+            of: u32::try_from(candidates.len()).unwrap_or(u32::MAX),
+            first_ms: candidates.iter().map(first_ms).min().unwrap_or(0),
+            price: candidates.iter().map(price).min().unwrap_or(0),
+            top_stars: stars.values().copied().max().unwrap_or(0),
+            stars,
+        }
+    }
+
+    fn place(&self, candidate: &Candidate<'_>, weights: Weights, now: Millis) -> Place {
+        let Candidate { seen, model, health, .. } = candidate;
+        let quick = ratio(u128::from(self.first_ms.max(INSTANT_MS)), u128::from(first_ms(candidate).max(INSTANT_MS)));
+        let cheap = ratio(self.price, price(candidate));
+        let stars = self.stars.get(&seen.id).copied().unwrap_or(0);
+        let trusted = (stars.saturating_sub(1_000)) / 4;
+        let load = load(candidate);
+        let free = if seen.status == Status::Busy { 0 } else { 1_000 - load.min(1_000) };
+        let terms =
+            [(weights.speed, quick), (weights.price, cheap), (weights.reputation, trusted), (weights.load, free)];
+        let all: u32 = terms.iter().map(|(weight, _)| u32::from(*weight)).sum();
+        let sum: u32 = terms.iter().map(|(weight, term)| u32::from(*weight) * term).sum();
+        // Whoever fails is of no use however quick and cheap: success multiplies.
+        let score = sum.checked_div(all).unwrap_or(0) * success(candidate, now) / 1_000;
+        let measured = health.is_some_and(|health| health.first_ms(500).is_some());
+        let merit = match () {
+            () if self.of == 1 => Merit::Only,
+            () if weights.price >= weights.speed && cheap == 1_000 && price(candidate) > 0 => Merit::Cheapest,
+            () if weights.reputation > weights.speed && stars == self.top_stars => Merit::Trusted,
+            () if quick == 1_000 && measured => Merit::Fastest,
+            () if quick == 1_000 && seen.response_ms > 0 => Merit::SaidFastest,
+            () => Merit::Overall,
+        };
+        let failed = health.and_then(|health| Some((1_000 - health.success_permille()?, health.requests(now))));
+        Place {
+            provider: seen.id,
+            model: model.id.clone(),
+            score,
+            load,
+            passage: health.map_or(Passage::Closed, |health| health.passage(now)),
+            reason: Reason { merit, of: self.of, failed },
+        }
+    }
+}
+
+/// Permille of `best` over `value`; 1,000 when they are equal, though both be nothing.
+fn ratio(best: u128, value: u128) -> u32 {
+    match value {
+        0 => 1_000,
+        _ => u32::try_from(best.saturating_mul(1_000) / value).unwrap_or(1_000).min(1_000),
+    }
+}
+
+/// Median time to the first word: measured here, else as announced.
+fn first_ms(candidate: &Candidate<'_>) -> u32 {
+    let measured = candidate.health.and_then(|health| health.first_ms(500));
+    let announced = Some(candidate.seen.response_ms).filter(|ms| *ms > 0);
+    measured.or(announced).unwrap_or(UNKNOWN_FIRST_MS)
+}
+
+/// Of a request with three times as many prompt tokens as completion tokens, as chats have.
+fn price(candidate: &Candidate<'_>) -> u128 {
+    candidate.model.price_in.saturating_mul(3).saturating_add(candidate.model.price_out)
+}
+
+/// Thousandths of a star; the prior of an unrated provider.
+fn stars(candidate: &Candidate<'_>) -> u32 {
+    candidate.felt.map_or(3_500, |score| score.thousandths)
+}
+
+/// Requests for each slot, in permille: those it announces as waiting and our own.
+fn load(candidate: &Candidate<'_>) -> u32 {
+    let slots = u64::from(candidate.seen.max_concurrent.max(1));
+    let requests = u64::from(candidate.seen.queue).saturating_add(u64::from(candidate.under_way));
+    u32::try_from(requests.saturating_mul(1_000) / slots).unwrap_or(u32::MAX)
+}
+
+/// Share of successes in permille, with the prior.
+fn success(candidate: &Candidate<'_>, now: Millis) -> u32 {
+    let (permille, requests) =
+        candidate.health.map_or((0, 0), |health| (health.success_permille().unwrap_or(0), health.requests(now)));
+    let sum = u64::from(permille) * u64::from(requests) + u64::from(PRIOR_PERMILLE * PRIOR_REQUESTS);
+    u32::try_from(sum / (u64::from(requests) + u64::from(PRIOR_REQUESTS))).unwrap_or(0)
+}
