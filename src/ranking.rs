@@ -232,8 +232,9 @@ impl Best {
             [(weights.speed, quick), (weights.price, cheap), (weights.reputation, trusted), (weights.load, free)];
         let all: u32 = terms.iter().map(|(weight, _)| u32::from(*weight)).sum();
         let sum: u32 = terms.iter().map(|(weight, term)| u32::from(*weight) * term).sum();
-        // Whoever fails is of no use however quick and cheap: success multiplies.
-        let score = sum.checked_div(all).unwrap_or(0) * success(candidate, now) / 1_000;
+        // Whoever fails is of no use however quick and cheap: success multiplies, twice, since the next one is asked later.
+        let success = success(candidate, now);
+        let score = sum.checked_div(all).unwrap_or(0) * success / 1_000 * success / 1_000;
         let measured = health.is_some_and(|health| health.first_ms(500).is_some());
         let merit = match () {
             () if self.of == 1 => Merit::Only,

@@ -3,7 +3,9 @@
 mod announcements;
 mod network;
 mod primitives;
+mod ranking;
 mod renewal;
+mod reputation;
 mod tamper;
 mod tidy;
 mod vectors;
