@@ -69,6 +69,12 @@ pub enum Table {
     Settings,
     /// Receipts, by channel binding (both).
     Receipts,
+    /// How providers served this user, by providerId and model (client).
+    Health,
+    /// Stars, by the answer's id (client).
+    Ratings,
+    /// The free requests of a day (client).
+    Quota,
     /// The provider's sequences and certificate, by name (provider).
     Announcement,
 }

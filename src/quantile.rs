@@ -1,8 +1,8 @@
 //! Quantiles of a stream of times or rates, in which the recent weighs more: a histogram of logarithmic buckets (as in
 //! DDSketch, Masson et al., VLDB 2019) whose weights halve with age. A value is known to within a sixteenth.
 
-use crate::{cbor, effect::Millis, error::Error};
-use alloc::{collections::BTreeMap, vec::Vec};
+use crate::{cbor, effect::Millis, error::Error, map::Map};
+use alloc::vec::Vec;
 
 /// Weights halve in so many ms: an hour, so that this evening's provider is judged by this evening.
 pub const HALF_LIFE_MS: u64 = 3_600_000;
@@ -19,7 +19,7 @@ const BUCKETS: u64 = 16 + 28 * 8;
 /// A stream's recent values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sketch {
-    weights: BTreeMap<u8, u32>,
+    weights: Map<u8, u32>,
     /// Up to when the weights are aged.
     aged: Millis,
 }
@@ -37,7 +37,7 @@ impl Sketch {
             }
             self.weights.retain(|_, weight| *weight > 0);
         }
-        let weight = self.weights.entry(bucket(value)).or_insert(0);
+        let weight = self.weights.get_or_insert_with(bucket(value), || 0);
         *weight = weight.saturating_add(UNIT);
     }
 
@@ -81,7 +81,7 @@ impl Sketch {
 
     /// Reads what [`Self::encode`] wrote.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let (mut aged, mut weights) = (0, BTreeMap::new());
+        let (mut aged, mut weights) = (0, Map::new());
         let mut reader = cbor::Reader::new(bytes);
         reader.map(|key, r| {
             match key {

@@ -2,11 +2,14 @@
 //! when no provider accepted it; one that was accepted and failed stays with the providers that accepted it until their
 //! prekeys end (proofs paper, section 1), and then counts as used without an answer.
 
-use crate::{cbor, effect::Millis, error::Error};
-use alloc::{collections::BTreeMap, vec::Vec};
+use crate::{cbor, effect::Millis, error::Error, identity::ProviderId, map::Map};
+use alloc::vec::Vec;
 
 /// A UTC day in ms.
 pub const DAY_MS: u64 = 86_400_000;
+
+/// Providers that one request is open to: the primary and three fallbacks (proofs paper, section 1).
+const PROVIDERS: usize = 4;
 
 /// Units kept at once: those of today and those that are open.
 const UNITS: usize = 1_024;
@@ -52,22 +55,42 @@ impl Left {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reached;
 
+/// One request's unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    day: u64,
+    unit: Unit,
+    /// Who accepted the request: only they may be asked again for this unit.
+    by: Vec<ProviderId>,
+}
+
 /// The count of one extension.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     limit: u32,
     /// The newest day seen: a clock that is set back refills nothing.
     day: u64,
-    /// By the request's id: its day and what became of it.
-    units: BTreeMap<u64, (u64, Unit)>,
+    /// By the request's id.
+    units: Map<u64, Entry>,
     changed: bool,
+}
+
+impl Default for Quota {
+    /// Without a limit, until [`Quota::set_limit`] names the network's.
+    fn default() -> Self {
+        Self { limit: u32::MAX, day: 0, units: Map::new(), changed: false }
+    }
 }
 
 impl Quota {
     /// The network's limit for a day.
     pub fn set_limit(&mut self, limit: u32) {
-        self.changed |= self.limit != limit;
         self.limit = limit;
+    }
+
+    /// What was stored, under this one's limit.
+    pub fn limited_as(&self, stored: Self) -> Self {
+        Self { limit: self.limit, ..stored }
     }
 
     /// Takes a unit for this request.
@@ -79,48 +102,59 @@ impl Quota {
         if self.left(now).free() == 0 || self.units.len() >= UNITS {
             return Err(Reached);
         }
-        self.put(request, (self.day, Unit::Taken));
+        self.put(request, Entry { day: self.day, unit: Unit::Taken, by: Vec::new() });
         Ok(())
     }
 
-    /// A provider accepted the request.
-    pub fn accepted(&mut self, request: u64) {
-        self.step(request, |unit| matches!(unit, Unit::Taken | Unit::Open(_)).then_some(Unit::Accepted));
+    /// This provider accepted the request.
+    pub fn accepted(&mut self, request: u64, provider: ProviderId) {
+        let Some(entry) = self.units.get_mut(&request) else { return };
+        if matches!(entry.unit, Unit::Taken | Unit::Accepted) {
+            entry.unit = Unit::Accepted;
+            if entry.by.len() < PROVIDERS && !entry.by.contains(&provider) {
+                entry.by.push(provider);
+            }
+            self.changed = true;
+        }
     }
 
     /// It was answered, in whole or in the part that the user stopped.
     pub fn answered(&mut self, request: u64) {
-        self.step(request, |unit| matches!(unit, Unit::Accepted).then_some(Unit::Answered));
+        if let Some(entry) = self.units.get_mut(&request).filter(|entry| entry.unit == Unit::Accepted) {
+            entry.unit = Unit::Answered;
+            self.changed = true;
+        }
     }
 
     /// It ended without an answer. Gives the unit back where nobody accepted it; else it stays open until `prekeys_end`.
     pub fn failed(&mut self, request: u64, prekeys_end: Millis) {
-        match self.units.get(&request) {
-            Some((_, Unit::Taken)) => {
-                self.units.remove(&request);
-                self.changed = true;
-            }
-            Some((day, Unit::Accepted)) => self.put(request, (*day, Unit::Open(prekeys_end))),
-            _ => {}
+        let Some(entry) = self.units.get_mut(&request) else { return };
+        match entry.unit {
+            Unit::Taken if entry.by.is_empty() => drop(self.units.remove(&request)),
+            Unit::Taken | Unit::Accepted => entry.unit = Unit::Open(prekeys_end),
+            Unit::Open(_) | Unit::Answered | Unit::Lost => return,
         }
+        self.changed = true;
     }
 
-    /// Takes an open unit's request up again: it is asked anew of providers that accepted it. False when none is open.
-    pub fn again(&mut self, request: u64, now: Millis) -> bool {
+    /// Takes an open unit up again for a new request, and gives those who may be asked: they accepted it before.
+    pub fn again(&mut self, request: u64, new: u64, now: Millis) -> Option<Vec<ProviderId>> {
         self.turn(now);
-        let open = matches!(self.units.get(&request), Some((_, Unit::Open(_))));
-        self.accepted(request);
-        open
+        self.units.get(&request).filter(|entry| matches!(entry.unit, Unit::Open(_)))?;
+        let entry = self.units.remove(&request)?;
+        let by = entry.by.clone();
+        self.put(new, Entry { unit: Unit::Taken, ..entry });
+        Some(by)
     }
 
     /// What is left at `now`.
     pub fn left(&self, now: Millis) -> Left {
         let day = self.day.max(now.0 / DAY_MS);
         let mut left = Left { limit: self.limit, reset: Millis((day + 1).saturating_mul(DAY_MS)), ..Left::default() };
-        for (_, unit) in self.units.values().filter(|(of, _)| *of == day) {
+        for entry in self.units.values().filter(|entry| entry.day == day) {
             left.used += 1;
-            match unit {
-                Unit::Open(until) if *until > now => left.open += 1,
+            match entry.unit {
+                Unit::Open(until) if until > now => left.open += 1,
                 Unit::Open(_) | Unit::Lost => left.lost += 1,
                 Unit::Taken | Unit::Accepted | Unit::Answered => {}
             }
@@ -130,8 +164,8 @@ impl Quota {
 
     /// When what is left next changes by time alone: the day's end or an open unit's.
     pub fn wake_at(&self, now: Millis) -> Millis {
-        let open = self.units.values().filter_map(|(_, unit)| match unit {
-            Unit::Open(until) if *until > now => Some(*until),
+        let open = self.units.values().filter_map(|entry| match entry.unit {
+            Unit::Open(until) if until > now => Some(until),
             _ => None,
         });
         open.chain([self.left(now).reset]).min().unwrap_or(Millis(u64::MAX))
@@ -150,48 +184,39 @@ impl Quota {
             self.changed = true;
         }
         let day = self.day;
-        for (_, unit) in self.units.values_mut() {
-            if matches!(unit, Unit::Open(until) if *until <= now) {
-                *unit = Unit::Lost;
+        for entry in self.units.values_mut() {
+            if matches!(entry.unit, Unit::Open(until) if until <= now) {
+                entry.unit = Unit::Lost;
                 self.changed = true;
             }
         }
         let before = self.units.len();
-        self.units.retain(|_, (of, unit)| *of == day || !matches!(unit, Unit::Answered | Unit::Lost));
+        self.units.retain(|_, entry| entry.day == day || !matches!(entry.unit, Unit::Answered | Unit::Lost));
         self.changed |= self.units.len() != before;
     }
 
-    fn put(&mut self, request: u64, unit: (u64, Unit)) {
-        self.units.insert(request, unit);
+    fn put(&mut self, request: u64, entry: Entry) {
+        self.units.insert(request, entry);
         self.changed = true;
     }
 
-    fn step(&mut self, request: u64, to: impl FnOnce(&Unit) -> Option<Unit>) {
-        if let Some((_, unit)) = self.units.get_mut(&request)
-            && let Some(next) = to(unit)
-        {
-            *unit = next;
-            self.changed = true;
-        }
-    }
-
     fn encode(&self) -> Vec<u8> {
-        let mut flat = Vec::with_capacity(self.units.len() * 25);
-        for (request, (day, unit)) in &self.units {
-            let (kind, until) = match unit {
-                Unit::Taken => (0, 0),
+        let entry = |(request, entry): (&u64, &Entry)| {
+            let (kind, until) = match entry.unit {
+                Unit::Taken => (0u8, 0),
                 Unit::Accepted => (1, 0),
                 Unit::Open(until) => (2, until.0),
                 Unit::Answered => (3, 0),
                 Unit::Lost => (4, 0),
             };
-            flat.extend(request.to_be_bytes());
-            flat.extend(day.to_be_bytes());
-            flat.push(kind);
-            flat.extend(u64::to_be_bytes(until));
-        }
+            let mut map = cbor::Map::new();
+            map.uint(0, *request).uint(1, entry.day).uint(2, kind).uint(3, until);
+            map.bytes(4, &entry.by.iter().flat_map(|id| id.0).collect::<Vec<_>>());
+            map.finish()
+        };
+        let units: Vec<_> = self.units.iter().map(entry).collect();
         let mut map = cbor::Map::new();
-        map.uint(0, 1u8).uint(1, self.day).bytes(2, &flat);
+        map.uint(0, 1u8).uint(1, self.day).raw(2, &cbor::array(&units));
         map.finish()
     }
 
@@ -208,25 +233,35 @@ impl Quota {
             match key {
                 0 if r.uint()? == 1 => {}
                 1 => quota.day = r.uint()?,
-                2 => {
-                    for entry in r.bytes(UNITS * 25)?.as_chunks::<25>().0 {
-                        let number = |at: usize| {
-                            entry[at..at + 8].iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte))
-                        };
-                        let (request, day) = (number(0), number(8));
-                        let unit = match entry[16] {
-                            0 if resumed.contains(&request) => Unit::Taken,
-                            0 => continue,
-                            1 if resumed.contains(&request) => Unit::Accepted,
-                            1 => Unit::Open(prekeys_end),
-                            2 => Unit::Open(Millis(number(17))),
-                            3 => Unit::Answered,
-                            4 => Unit::Lost,
-                            _ => return Err(WRONG),
-                        };
-                        quota.units.insert(request, (day, unit));
-                    }
-                }
+                2 => drop(r.array(UNITS as u64, |_, r| {
+                    let (mut request, mut kind, mut until) = (0, 0, Millis(0));
+                    let mut entry = Entry { day: 0, unit: Unit::Taken, by: Vec::new() };
+                    r.map(|key, r| {
+                        match key {
+                            0 => request = r.uint()?,
+                            1 => entry.day = r.uint()?,
+                            2 => kind = r.u8()?,
+                            3 => until = Millis(r.uint()?),
+                            4 => {
+                                let ids = r.bytes(PROVIDERS * 32)?.as_chunks::<32>().0;
+                                entry.by = ids.iter().copied().map(ProviderId).collect();
+                            }
+                            _ => return Ok(false),
+                        }
+                        Ok(true)
+                    })?;
+                    entry.unit = match kind {
+                        0 | 1 if resumed.contains(&request) => Unit::Accepted,
+                        0 if entry.by.is_empty() => return Ok(()),
+                        0 | 1 => Unit::Open(prekeys_end),
+                        2 => Unit::Open(until),
+                        3 => Unit::Answered,
+                        4 => Unit::Lost,
+                        _ => return Err(WRONG),
+                    };
+                    quota.units.insert(request, entry);
+                    Ok(())
+                })?),
                 _ => return Ok(false),
             }
             Ok(true)
@@ -241,6 +276,7 @@ impl Quota {
 mod tests {
     use super::*;
 
+    const ID: ProviderId = ProviderId([1; 32]);
     const NOON: Millis = Millis(20_000 * DAY_MS + DAY_MS / 2);
 
     fn quota() -> Quota {
@@ -252,7 +288,7 @@ mod tests {
     fn used(quota: &mut Quota, requests: core::ops::Range<u64>, now: Millis) {
         for request in requests {
             assert_eq!(quota.take(request, now), Ok(()));
-            quota.accepted(request);
+            quota.accepted(request, ID);
             quota.answered(request);
         }
     }
@@ -291,17 +327,19 @@ mod tests {
         quota.failed(1, NOON);
         assert_eq!(quota.left(NOON).used, 0);
         quota.take(2, NOON).unwrap();
-        quota.accepted(2);
+        quota.accepted(2, ID);
         let end = Millis(NOON.0 + 4_440_000);
         quota.failed(2, end);
         let left = quota.left(NOON);
         assert_eq!((left.used, left.open, left.lost), (1, 1, 0));
         assert_eq!(quota.wake_at(NOON), end);
-        assert!(quota.again(2, NOON), "the same providers may be asked again");
-        quota.failed(2, end);
+        assert_eq!(quota.again(2, 3, NOON), Some([ID].into()), "the same providers may be asked again");
+        assert_eq!(quota.again(2, 4, NOON), None, "but once at a time");
+        assert_eq!(quota.left(NOON).used, 1);
+        quota.failed(3, end);
         let left = quota.left(end);
         assert_eq!((left.used, left.open, left.lost), (1, 0, 1));
-        assert!(!quota.again(2, end));
+        assert_eq!(quota.again(3, 4, end), None);
         assert_eq!(quota.left(end).used, 1);
     }
 
@@ -311,8 +349,8 @@ mod tests {
         for request in 0..3 {
             quota.take(request, NOON).unwrap();
         }
-        quota.accepted(1);
-        quota.accepted(2);
+        quota.accepted(1, ID);
+        quota.accepted(2, ID);
         let row = quota.take_row().expect("it changed");
         assert_eq!(quota.take_row(), None);
         let end = Millis(NOON.0 + 1_000);

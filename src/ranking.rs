@@ -9,13 +9,10 @@ use crate::{
     effect::Millis,
     health::{Health, Passage},
     identity::ProviderId,
+    map::{Map, Set},
     reputation::Score,
 };
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    string::String,
-    vec::Vec,
-};
+use alloc::{string::String, vec::Vec};
 use core::fmt;
 use rand_core::Rng;
 
@@ -83,15 +80,15 @@ impl Default for Weights {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lists {
     /// Only these, unless it is empty.
-    pub allowed: BTreeSet<ProviderId>,
+    pub allowed: Set<ProviderId>,
     /// None of these.
-    pub blocked: BTreeSet<ProviderId>,
+    pub blocked: Set<ProviderId>,
 }
 
 impl Lists {
     /// Whether a question may go to this provider.
     pub fn allow(&self, id: &ProviderId) -> bool {
-        !self.blocked.contains(id) && (self.allowed.is_empty() || self.allowed.contains(id))
+        !self.blocked.contains_key(id) && (self.allowed.is_empty() || self.allowed.contains_key(id))
     }
 }
 
@@ -123,6 +120,8 @@ pub struct Place {
     pub load: u32,
     /// Whether it answered this user well lately: the others come after all that did.
     pub passage: Passage,
+    /// Whether a second node has shown its key: the others come after these.
+    pub confirmed: bool,
     /// Why it stands here.
     pub reason: Reason,
 }
@@ -178,7 +177,7 @@ impl fmt::Display for Reason {
 pub fn rank(candidates: &[Candidate<'_>], weights: Weights, now: Millis) -> Vec<Place> {
     let best = Best::of(candidates);
     let mut places: Vec<Place> = candidates.iter().map(|candidate| best.place(candidate, weights, now)).collect();
-    places.sort_by_key(|place| (place.passage, core::cmp::Reverse(place.score), place.provider));
+    places.sort_by_key(|place| (place.passage, !place.confirmed, core::cmp::Reverse(place.score), place.provider));
     if places.first().is_some_and(|first| first.passage != Passage::Open) {
         places.retain(|place| place.passage != Passage::Open);
     }
@@ -190,7 +189,7 @@ pub fn rank(candidates: &[Candidate<'_>], weights: Weights, now: Millis) -> Vec<
 pub fn spread<'a>(places: &'a [Place], rng: &mut impl Rng) -> Option<&'a Place> {
     let first = places.first()?;
     let near = |place: &&Place| {
-        place.passage == first.passage
+        (place.passage, place.confirmed) == (first.passage, first.confirmed)
             && u64::from(place.score) * 1_000 >= u64::from(first.score) * u64::from(NEAR_PERMILLE)
     };
     let equal = places.iter().take_while(near).count();
@@ -204,13 +203,13 @@ struct Best {
     of: u32,
     first_ms: u32,
     price: u128,
-    stars: BTreeMap<ProviderId, u32>,
+    stars: Map<ProviderId, u32>,
     top_stars: u32,
 }
 
 impl Best {
     fn of(candidates: &[Candidate<'_>]) -> Self {
-        let stars: BTreeMap<_, _> = candidates.iter().map(|it| (it.seen.id, stars(it))).collect();
+        let stars: Map<_, _> = candidates.iter().map(|it| (it.seen.id, stars(it))).collect();
         Self {
             of: u32::try_from(candidates.len()).unwrap_or(u32::MAX),
             first_ms: candidates.iter().map(first_ms).min().unwrap_or(0),
@@ -251,6 +250,7 @@ impl Best {
             score,
             load,
             passage: health.map_or(Passage::Closed, |health| health.passage(now)),
+            confirmed: seen.confirmed,
             reason: Reason { merit, of: self.of, failed },
         }
     }

@@ -1,8 +1,8 @@
 //! What users felt, as a score from 1 to 5: a Bayesian average in which the recent weighs more. The order in which
 //! ratings come does not matter, and one that comes twice counts once.
 
-use crate::{cbor, effect::Millis, error::Error, identity::ProviderId};
-use alloc::{collections::BTreeMap, vec::Vec};
+use crate::{cbor, effect::Millis, error::Error, identity::ProviderId, map::Map};
+use alloc::vec::Vec;
 
 /// A rating weighs half after so many ms: 30 days.
 pub const HALF_LIFE_MS: u64 = 30 * 86_400_000;
@@ -129,7 +129,7 @@ fn weight(age: u64) -> u64 {
 
 /// Ratings, each under the answer's id.
 #[derive(Clone, Debug, Default)]
-pub struct Ratings(BTreeMap<Vec<u8>, Rating>);
+pub struct Ratings(Map<Vec<u8>, Rating>);
 
 impl Ratings {
     /// Takes an answer's rating, in place of an earlier one.

@@ -5,8 +5,17 @@ use crate::effect::{Batch, Row, Table, Write};
 use alloc::{vec, vec::Vec};
 
 /// Every table, in the order of their declaration.
-pub const TABLES: [Table; 6] =
-    [Table::Providers, Table::Conversations, Table::Messages, Table::Settings, Table::Receipts, Table::Announcement];
+pub const TABLES: [Table; 9] = [
+    Table::Providers,
+    Table::Conversations,
+    Table::Messages,
+    Table::Settings,
+    Table::Receipts,
+    Table::Health,
+    Table::Ratings,
+    Table::Quota,
+    Table::Announcement,
+];
 
 /// One step of the script.
 #[derive(Clone, Debug, PartialEq, Eq)]

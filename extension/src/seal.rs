@@ -118,5 +118,8 @@ fn table_byte(table: Table) -> u8 {
         Table::Settings => 3,
         Table::Receipts => 4,
         Table::Announcement => 5,
+        Table::Health => 6,
+        Table::Ratings => 7,
+        Table::Quota => 8,
     }
 }

@@ -15,7 +15,7 @@ use wasm_bindgen::prelude::*;
 mod conformance;
 
 /// The database's version; a new object store raises it.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Object store of the sealing keys.
 const KEYS: &str = "keys";
@@ -208,6 +208,9 @@ fn store_of(table: Table) -> &'static str {
         Table::Messages => "messages",
         Table::Settings => "settings",
         Table::Receipts => "receipts",
+        Table::Health => "health",
+        Table::Ratings => "ratings",
+        Table::Quota => "quota",
         Table::Announcement => "announcement",
     }
 }

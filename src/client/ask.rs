@@ -2,15 +2,17 @@
 
 use super::{
     Ask, AskId, Choice, Client, Effect, End, Event,
-    choose::{self, Measures},
     control::{CANCEL_MS, CANCELS},
     exchange::{Exchange, ExchangeId, Leaving, Phase},
+    standing::{self, Standing},
 };
 use crate::effect::{Millis, Publication};
 use crate::envelope::prompt::seal_request;
 use crate::error::ErrorKind;
+use crate::health::Outcome;
 use crate::identity::ProviderId;
 use crate::message::Body;
+use crate::ranking::{Place, Reason};
 use crate::topic::{self, Topic};
 use alloc::{string::String, vec::Vec};
 use rand_core::CryptoRng;
@@ -39,6 +41,12 @@ pub(super) const KEEP_MS: u64 = 300_000;
 const KEPT: usize = 32;
 /// A question ends after so long, or twice the provider's estimate (protocol section 5.5).
 const DEADLINE_MS: u64 = 600_000;
+/// Nobody is hedged before so long: a person does not feel it.
+const HEDGE_MS: u64 = 300;
+/// A provider holds a prekey for so long at most; a question that it accepted can be asked of it again until then.
+pub(super) const PREKEY_MS: u64 = 4_440_000;
+/// Bit of a model's capabilities: it goes on from a given beginning of its answer.
+const CONTINUES: u32 = 1 << 2;
 
 /// A question under way.
 pub(super) struct Question {
@@ -50,6 +58,18 @@ pub(super) struct Question {
     pub(super) winner: Option<ExchangeId>,
     /// Its last refusal.
     refusal: Option<(u16, u16)>,
+    /// Only these may be asked: they accepted it before, and its unit of the day is open to them alone.
+    only: Option<Vec<ProviderId>>,
+    /// When a second provider is asked unless the first has spoken.
+    pub(super) hedge_at: Option<Millis>,
+    /// A second one was asked.
+    pub(super) hedge: Hedge,
+    /// The text since the answer began or began anew, for another provider to go on from.
+    pub(super) shown: String,
+    /// UTF-8 bytes of all text that was shown.
+    pub(super) total: u64,
+    /// It is a part of a tool call or of reasoning: nobody else can go on from there.
+    pub(super) json_events: u64,
     /// It waits for the first announcements until then.
     resolve_until: Option<Millis>,
 }
@@ -58,7 +78,21 @@ impl Question {
     /// A question that begins or comes back.
     pub(super) fn new(ask: Ask, now: Millis) -> Self {
         let deadline = Millis(now.0.saturating_add(DEADLINE_MS));
-        Self { ask, asked: now, deadline, tried: Vec::new(), winner: None, refusal: None, resolve_until: None }
+        Self {
+            ask,
+            asked: now,
+            deadline,
+            tried: Vec::new(),
+            winner: None,
+            refusal: None,
+            only: None,
+            hedge_at: None,
+            hedge: Hedge::No,
+            shown: String::new(),
+            total: 0,
+            json_events: 0,
+            resolve_until: None,
+        }
     }
 
     /// The provider expects to need so long.
@@ -74,13 +108,36 @@ impl Question {
 
     /// When it next needs the time.
     pub(super) fn wake_at(&self) -> Millis {
-        self.resolve_until.map_or(self.deadline, |until| until.min(self.deadline))
+        self.resolve_until.into_iter().chain(self.hedge_at).fold(self.deadline, Ord::min)
+    }
+}
+
+/// Whether a question was hedged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hedge {
+    /// Not yet.
+    No,
+    /// Two are asked, the first to speak answers.
+    Yes,
+}
+
+/// Whom to ask.
+pub(super) struct Chosen {
+    pub(super) provider: ProviderId,
+    pub(super) model: String,
+    /// Why, where the choice was ours.
+    why: Option<Reason>,
+}
+
+impl Chosen {
+    fn of(place: &Place) -> Self {
+        Self { provider: place.provider, model: place.model.clone(), why: Some(place.reason) }
     }
 }
 
 /// What came of looking for a provider.
 enum Found {
-    Somebody(ProviderId, String),
+    Somebody(Chosen),
     Nobody(End),
 }
 
@@ -98,6 +155,12 @@ impl Client {
         let mut question = Question::new(ask, now);
         let until = Millis(self.connected.0.saturating_add(RESOLVE_MS));
         question.resolve_until = (now < until).then_some(until);
+        question.only = question.ask.unit.and_then(|unit| self.quota.again(unit.0, id.0, now));
+        if question.only.is_none() && self.quota.take(id.0, now).is_err() {
+            return out.push(Effect::Event(Event::Ended { ask: id, end: End::Limit }));
+        }
+        // The unit is on disk before the request leaves.
+        self.keep_known(out);
         self.questions.insert(id, question);
         self.advance(id, now, rng, out);
     }
@@ -115,7 +178,7 @@ impl Client {
         }
         let Some(question) = self.questions.get(&id) else { return };
         match self.find(question, now, rng) {
-            Found::Somebody(provider, model) => self.send(id, provider, model, now, rng, out),
+            Found::Somebody(chosen) => self.send(id, chosen, now, rng, out),
             Found::Nobody(_) if open > 0 || question.resolve_until.is_some() => {}
             Found::Nobody(end) => self.end(id, end, now, rng, out),
         }
@@ -128,19 +191,23 @@ impl Client {
             None if question.tried.is_empty() => End::NoProvider,
             None => End::Silent,
         };
+        let may = |id: &ProviderId| question.only.as_ref().is_none_or(|only| only.contains(id));
         match question.ask.choice {
             Choice::Automatic => {
-                let seen = self.registry.all(now);
-                match choose::choose(seen.iter(), wish, &question.tried, &self.measures, now, rng) {
-                    Some((provider, model)) => Found::Somebody(provider, model),
+                let mut places = self.places(wish, now);
+                places.retain(|place| may(&place.provider) && !question.tried.contains(&place.provider));
+                match standing::choose(&places, question.ask.last, rng) {
+                    Some(place) => Found::Somebody(Chosen::of(place)),
                     None => Found::Nobody(exhausted()),
                 }
             }
-            Choice::Pinned(provider) if question.tried.contains(&provider) => Found::Nobody(exhausted()),
+            Choice::Pinned(provider) if question.tried.contains(&provider) || !may(&provider) => {
+                Found::Nobody(exhausted())
+            }
             Choice::Pinned(provider) => match self.registry.seen(&provider, now) {
                 Some(seen) if seen.key_changed_from.is_some() => Found::Nobody(End::KeyChanged(provider)),
-                Some(seen) if seen.usable && !seen.equivocated => match choose::model_of(&seen, wish) {
-                    Some(model) => Found::Somebody(provider, model),
+                Some(seen) if seen.usable && !seen.equivocated => match standing::model_of(&seen, wish) {
+                    Some(model) => Found::Somebody(Chosen { provider, model, why: None }),
                     None => Found::Nobody(End::NoProvider),
                 },
                 _ => Found::Nobody(End::NoProvider),
@@ -149,24 +216,24 @@ impl Client {
     }
 
     /// Whom to ask next for this question.
-    pub(super) fn next_provider(
-        &self,
-        id: AskId,
-        now: Millis,
-        rng: &mut impl CryptoRng,
-    ) -> Option<(ProviderId, String)> {
+    pub(super) fn next_provider(&self, id: AskId, now: Millis, rng: &mut impl CryptoRng) -> Option<Chosen> {
         match self.find(self.questions.get(&id)?, now, rng) {
-            Found::Somebody(provider, model) => Some((provider, model)),
+            Found::Somebody(chosen) => Some(chosen),
             Found::Nobody(_) => None,
         }
+    }
+
+    /// This user's requests under way at a provider.
+    pub(super) fn under_way(&self, provider: &ProviderId) -> u32 {
+        let there = self.exchanges.values().filter(|it| it.provider == *provider && it.leaving.is_none());
+        u32::try_from(there.count()).unwrap_or(u32::MAX)
     }
 
     /// Seals the question to this provider and publishes it.
     pub(super) fn send(
         &mut self,
         id: AskId,
-        provider: ProviderId,
-        model: String,
+        Chosen { provider, model, why }: Chosen,
         now: Millis,
         rng: &mut impl CryptoRng,
         out: &mut Vec<Effect>,
@@ -179,7 +246,8 @@ impl Client {
         let Some(target) = self.registry.target(&provider, now) else {
             return self.advance(id, now, rng, out);
         };
-        let body = Body::infer(now, model.clone(), question.ask.content.clone(), question.ask.profile);
+        let mut body = Body::infer(now, model.clone(), question.ask.content.clone(), question.ask.profile);
+        body.prefix.clone_from(&question.shown);
         let sealed = match seal_request(&target, &body, rng) {
             Ok(sealed) => sealed,
             Err(error) => {
@@ -191,13 +259,20 @@ impl Client {
         let exchange_id = ExchangeId(self.next_exchange);
         let profile = question.ask.profile;
         let mut exchange = Exchange::new(id, model.clone(), profile, target.bhash, sealed.payload, sealed.keys, now);
-        exchange.resend_at = Some(Millis(now.0.saturating_add(patience(&self.measures))));
+        exchange.base = question.total;
+        exchange.resend_at = Some(Millis(now.0.saturating_add(patience(&self.standing))));
+        if question.ask.choice == Choice::Automatic && question.hedge == Hedge::No && question.total == 0 {
+            let late = u64::from(self.standing.first_p95(provider, &model)).max(HEDGE_MS);
+            question.hedge_at = Some(Millis(now.0.saturating_add(late)));
+        }
+        self.standing.earn();
+        self.standing.health(provider, &model).begin(now);
         exchange.expect(exchange_id, &mut self.tags);
         self.registry.mark_used(&provider);
         self.persist(out);
         self.listen(provider, out);
         out.push(Effect::Publish { ask: id, provider, message: request(&exchange, now, rng), attempt: 0 });
-        out.push(Effect::Event(Event::Sent { ask: id, provider, model }));
+        out.push(Effect::Event(Event::Sent { ask: id, provider, model, why }));
         self.exchanges.insert(exchange_id, exchange);
         let left = self.exchanges.iter().find(|(_, exchange)| exchange.leaving.is_some()).map(|(id, _)| *id);
         if self.exchanges.len() > EXCHANGES
@@ -215,11 +290,12 @@ impl Client {
 
     /// An awaited accept does not come: send again, ask somebody else, or give up.
     pub(super) fn impatient(&mut self, id: ExchangeId, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
-        let patience = patience(&self.measures);
+        let patience = patience(&self.standing);
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         let (ask, provider) = (exchange.ask, exchange.provider);
         if now.0 >= exchange.sent.0.saturating_add(ACCEPT_MS) {
-            self.measures.failed(provider, now);
+            let model = exchange.model.clone();
+            self.standing.ended(provider, &model, Outcome::Silent, now);
             self.leave(id, now, rng, out);
             return self.advance(ask, now, rng, out);
         }
@@ -270,14 +346,91 @@ impl Client {
             if stale && exchange.leaving.is_none() && !current.contains(&exchange.ask) {
                 // The provider may no longer hold its prekey: sending it again helps nobody.
                 exchange.payload.clear();
-                again.push((exchange.ask, exchange.model.clone()));
+                again.push((exchange.ask, Chosen { provider, model: exchange.model.clone(), why: None }));
             }
         }
-        for (ask, model) in again {
+        for (ask, chosen) in again {
             if self.questions.get(&ask).is_some_and(|question| question.winner.is_none()) {
-                self.send(ask, provider, model, now, rng, out);
+                self.send(ask, chosen, now, rng, out);
             }
         }
+    }
+
+    /// The first word is late: somebody else is asked as well, as far as the budget allows.
+    fn hedge(&mut self, id: AskId, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        let Some(question) = self.questions.get_mut(&id) else { return };
+        question.hedge_at = None;
+        if question.total > 0 || question.json_events > 0 || self.open(id).len() != 1 || !self.online {
+            return;
+        }
+        let Some(chosen) = self.next_provider(id, now, rng) else { return };
+        if self.standing.spend() {
+            if let Some(question) = self.questions.get_mut(&id) {
+                question.hedge = Hedge::Yes;
+            }
+            out.push(Effect::Event(Event::Hedged { ask: id, provider: chosen.provider }));
+            self.send(id, chosen, now, rng, out);
+        }
+    }
+
+    /// An exchange came to nothing. Whoever else was asked may still answer; else the next provider takes over, from
+    /// what was shown where it can; else the question ends.
+    pub(super) fn fell(
+        &mut self,
+        id: ExchangeId,
+        end: End,
+        outcome: Outcome,
+        now: Millis,
+        rng: &mut impl CryptoRng,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(exchange) = self.exchanges.get(&id) else { return };
+        let (ask, provider, model) = (exchange.ask, exchange.provider, exchange.model.clone());
+        self.standing.ended(provider, &model, outcome, now);
+        let next = self.next_provider(ask, now, rng);
+        let Some(question) = self.questions.get_mut(&ask) else { return };
+        let was_shown = question.winner == Some(id);
+        if was_shown {
+            question.winner = None;
+            out.push(Effect::Mirror(ask, None));
+        }
+        let rivals = self.open(ask).len() > 1;
+        let free = question_is_free(self.questions.get(&ask));
+        match next.filter(|_| free && !rivals) {
+            None if rivals => self.leave(id, now, rng, out),
+            None => {
+                // The text stands in the way of nobody: its end is what the user hears.
+                if let Some(question) = self.questions.get_mut(&ask) {
+                    question.winner = was_shown.then_some(id);
+                }
+                self.end(ask, end, now, rng, out);
+            }
+            Some(chosen) => {
+                self.leave(id, now, rng, out);
+                self.take_over(ask, chosen, now, rng, out);
+            }
+        }
+    }
+
+    /// Another provider answers from here on.
+    fn take_over(&mut self, id: AskId, chosen: Chosen, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        let continues = self.continues(&chosen, now);
+        let Some(question) = self.questions.get_mut(&id) else { return };
+        if !question.shown.is_empty() {
+            let anew = !continues;
+            if anew {
+                question.shown.clear();
+            }
+            out.push(Effect::Event(Event::Continued { ask: id, provider: chosen.provider, anew }));
+        }
+        self.send(id, chosen, now, rng, out);
+    }
+
+    /// Whether a provider's model goes on from a given beginning.
+    pub(super) fn continues(&self, chosen: &Chosen, now: Millis) -> bool {
+        let seen = self.registry.seen(&chosen.provider, now);
+        let model = seen.and_then(|seen| seen.models.into_iter().find(|model| model.id == chosen.model));
+        model.is_some_and(|model| model.capabilities & CONTINUES != 0)
     }
 
     /// A provider refused before anything came.
@@ -291,7 +444,10 @@ impl Client {
     ) {
         let Some(exchange) = self.exchanges.get(&id) else { return };
         let (ask, left) = (exchange.ask, exchange.leaving.is_some());
+        let (provider, model) = (exchange.provider, exchange.model.clone());
         self.wipe(id, Millis(0));
+        let outcome = if refusal.0 == 5 { Outcome::Overloaded } else { Outcome::Refused };
+        self.standing.ended(provider, &model, outcome, now);
         if left {
             return;
         }
@@ -308,6 +464,13 @@ impl Client {
     /// Ends a question for the user; what is still under way is cancelled.
     pub(super) fn end(&mut self, id: AskId, end: End, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
         let Some(question) = self.questions.remove(&id) else { return };
+        match end {
+            End::Complete | End::Cancelled if question.total > 0 || question.json_events > 0 => {
+                self.quota.answered(id.0)
+            }
+            End::Complete => self.quota.answered(id.0),
+            _ => self.quota.failed(id.0, Millis(now.0.saturating_add(PREKEY_MS))),
+        }
         if question.winner.is_some() {
             out.push(Effect::Mirror(id, None));
         }
@@ -396,6 +559,8 @@ impl Client {
             if now >= question.deadline {
                 let end = if question.winner.is_some() { End::Truncated } else { End::Silent };
                 self.end(id, end, now, rng, out);
+            } else if question.hedge_at.is_some_and(|at| at <= now) {
+                self.hedge(id, now, rng, out);
             } else {
                 question.resolve_until = None;
                 self.advance(id, now, rng, out);
@@ -405,9 +570,14 @@ impl Client {
 }
 
 /// How long an accept is awaited before the request is sent again.
-fn patience(measures: &Measures) -> u64 {
-    let twice = measures.accept_p95().map_or(0, |ms| u64::from(ms).saturating_mul(2));
+fn patience(standing: &Standing) -> u64 {
+    let twice = standing.accept_p95().map_or(0, |ms| u64::from(ms).saturating_mul(2));
     twice.clamp(PATIENCE_MS.0, PATIENCE_MS.1)
+}
+
+/// Whether another provider may go on with a question: the choice was left open, and no part of a tool call was shown.
+fn question_is_free(question: Option<&Question>) -> bool {
+    question.is_some_and(|question| question.ask.choice == Choice::Automatic && question.json_events == 0)
 }
 
 /// The same bytes under a new timestamp.

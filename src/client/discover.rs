@@ -1,10 +1,11 @@
 //! Whom the client knows: announcements from store and live ones alike go to the registry, and what changed is told
 //! (protocol section 2.4).
 
-use super::{Client, Effect, Event};
+use super::{AskId, Client, Effect, Event, ask::PREKEY_MS};
 use crate::announcement::registry::Heard;
-use crate::effect::{Millis, Row};
+use crate::effect::{Millis, Row, Table};
 use crate::identity::ProviderId;
+use crate::quota::Quota;
 use crate::topic::{self, COMMON_SHARD};
 use alloc::{string::String, vec::Vec};
 use rand_core::CryptoRng;
@@ -18,8 +19,15 @@ const EARLY: usize = 1_024;
 
 impl Client {
     /// Takes back what was stored.
-    pub(super) fn restore(&mut self, rows: &[Row], now: Millis, out: &mut Vec<Effect>) {
+    pub(super) fn restore(&mut self, rows: &[Row], resumed: &[AskId], now: Millis, out: &mut Vec<Effect>) {
         self.registry.restore(rows);
+        self.standing.restore(rows);
+        let resumed: Vec<u64> = resumed.iter().map(|ask| ask.0).collect();
+        let open = Millis(now.0.saturating_add(PREKEY_MS));
+        let quota = rows.iter().find(|row| row.table == Table::Quota);
+        if let Some(Ok(quota)) = quota.map(|row| Quota::decode(&row.value, &resumed, open)) {
+            self.quota = self.quota.limited_as(quota);
+        }
         for seen in self.registry.all(now) {
             out.push(Effect::Event(Event::Provider(seen)));
         }
@@ -28,6 +36,7 @@ impl Client {
     /// The network is usable: receive and fetch anew.
     pub(super) fn connect(&mut self, now: Millis, out: &mut Vec<Effect>) {
         self.connected = now;
+        self.online = true;
         let content_topic = topic::discovery();
         out.push(Effect::Subscribe { content_topic: content_topic.into(), shard: COMMON_SHARD, provider: None });
         for provider in self.topics.keys() {
@@ -94,7 +103,10 @@ impl Client {
     pub(super) fn forget(&mut self, out: &mut Vec<Effect>) {
         self.registry.forget();
         self.early.clear();
-        self.measures = super::Measures::default();
+        let batch = self.standing.forget();
+        if !batch.is_empty() {
+            out.push(Effect::Persist(batch));
+        }
         self.persist(out);
     }
 

@@ -45,8 +45,12 @@ pub(super) struct Exchange {
     /// The request's bytes, for sending them again; empty once it is accepted.
     pub(super) payload: Vec<u8>,
     pub(super) sent: Millis,
-    /// Sends of the request; 0 once the first text was measured.
+    /// Sends of the request.
     pub(super) sends: u8,
+    /// UTF-8 bytes of the answer that others gave before.
+    pub(super) base: u64,
+    /// When the first text came.
+    pub(super) first: Option<Millis>,
     pub(super) resend_at: Option<Millis>,
     pub(super) phase: Phase,
     pub(super) leaving: Option<Leaving>,
@@ -78,8 +82,12 @@ pub(super) struct Stream {
     pub(super) order: Order,
     pub(super) reader: RecordReader,
     pub(super) numbers: Numbers,
+    /// UTF-8 bytes of the answer's text, and those of them that another provider gave before.
     pub(super) text_bytes: u64,
+    pub(super) base: u64,
     pub(super) json_events: u64,
+    /// Completion tokens, as the provider counts.
+    pub(super) tokens: u64,
     pub(super) error: Option<(u16, u16)>,
     pub(super) receipt: Verdict,
     pub(super) stalled: Flow,
@@ -118,6 +126,11 @@ pub(super) enum Dirty {
 }
 
 impl Stream {
+    /// Whether anything came that can be shown.
+    pub(super) fn is_silent(&self) -> bool {
+        self.text_bytes == self.base && self.json_events == 0
+    }
+
     /// A stream whose first wanted frame is `next`.
     pub(super) fn new(session: ClientSession, next: u32, reader: RecordReader, control: u32, now: Millis) -> Self {
         let (tick_ms, silence_ms) = match session.profile() {
@@ -130,7 +143,9 @@ impl Stream {
             reader,
             numbers: Numbers::new(control),
             text_bytes: 0,
+            base: 0,
             json_events: 0,
+            tokens: 0,
             error: None,
             receipt: Verdict::Awaited,
             stalled: Flow::Flows,
@@ -160,6 +175,8 @@ impl Exchange {
             payload,
             sent: now,
             sends: 1,
+            base: 0,
+            first: None,
             resend_at: None,
             phase: Phase::Waiting(keys),
             leaving: None,
@@ -180,6 +197,8 @@ impl Exchange {
             payload: Vec::new(),
             sent: now,
             sends: 0,
+            base: 0,
+            first: Some(now),
             resend_at: None,
             phase: Phase::Streaming(stream),
             leaving: None,

@@ -2,20 +2,24 @@
 //! under way; it never waits and never reads a clock.
 
 mod ask;
-mod choose;
 mod control;
 mod discover;
 mod exchange;
 mod order;
 mod resume;
+mod standing;
 mod stream;
 
 use crate::map::Map;
 use crate::{
     announcement::registry::Registry,
-    effect::{Batch, Millis, Publication, Row},
+    effect::{Batch, Millis, Publication, Row, Table, Write},
     envelope::frame::Frame,
+    health::Health,
     identity::ProviderId,
+    quota::{Left, Quota},
+    ranking::{Place, Reason},
+    reputation::{Rating, Score},
     topic::Topic,
 };
 pub use crate::{
@@ -27,9 +31,13 @@ pub use crate::{
 };
 use alloc::{collections::VecDeque, string::String, vec::Vec};
 use ask::Question;
-use choose::Measures;
 use exchange::{Exchange, ExchangeId, Tags};
 use rand_core::CryptoRng;
+use standing::Standing;
+pub use standing::Wishes;
+
+/// The one row of `Table::Quota`.
+const QUOTA_KEY: &[u8] = b"free";
 
 /// The edge's own number for one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,13 +65,24 @@ pub struct Ask {
     pub content: Vec<u8>,
     /// Pace and padding.
     pub profile: Profile,
+    /// Who answered last in this conversation: it is stayed with while it is well.
+    pub last: Option<ProviderId>,
+    /// The earlier question whose open unit of the day this one uses, and so whom it may go to.
+    pub unit: Option<AskId>,
 }
 
 /// Everything that can happen to a client.
 #[derive(Debug)]
 pub enum Input {
-    /// The stored rows of `Table::Providers`, once, first.
-    Restored(Vec<Row>),
+    /// The stored rows of `Table::Providers`, `Health`, `Ratings` and `Quota`, once, first; and the questions that
+    /// [`Input::Resume`] will bring back.
+    Restored(Vec<Row>, Vec<AskId>),
+    /// How providers shall be chosen from now on.
+    Wishes(Wishes),
+    /// The network's free requests a day.
+    FreeDaily(u32),
+    /// The user's stars for an answer, under the answer's id.
+    Rate(Vec<u8>, Rating),
     /// The network is usable (first time or again): subscribe and query anew.
     Connected,
     /// No service node is connected.
@@ -164,6 +183,8 @@ pub enum End {
     Silent,
     /// There is nobody to ask: no fresh provider offers it.
     NoProvider,
+    /// The day's free requests are used. Nothing was sent.
+    Limit,
     /// The pinned provider's key is new under a known handle; trust it first.
     KeyChanged(ProviderId),
 }
@@ -183,14 +204,37 @@ pub enum Event {
         provider: ProviderId,
         /// The model asked for.
         model: String,
+        /// Why this one, where the choice was ours.
+        why: Option<Reason>,
     },
-    /// The provider accepted.
+    /// The provider accepted; said again when another one takes its place before the first word.
     Accepted {
         /// The question.
         ask: AskId,
         /// Who.
         provider: ProviderId,
+        /// With which model.
+        model: String,
     },
+    /// The first word is late: this one is asked as well, and the first to speak answers.
+    Hedged {
+        /// The question.
+        ask: AskId,
+        /// Who.
+        provider: ProviderId,
+    },
+    /// The answer broke off and another provider takes over, from what was shown so far or, where it cannot go on from
+    /// there, anew below the cut.
+    Continued {
+        /// The question.
+        ask: AskId,
+        /// Who.
+        provider: ProviderId,
+        /// It begins anew.
+        anew: bool,
+    },
+    /// What is left of the day's free requests.
+    Free(Left),
     /// More text, in order.
     Text {
         /// The question.
@@ -252,7 +296,10 @@ pub enum Event {
 #[derive(Default)]
 pub struct Client {
     registry: Registry,
-    measures: Measures,
+    standing: Standing,
+    quota: Quota,
+    /// A service node is connected.
+    online: bool,
     questions: Map<AskId, Question>,
     exchanges: Map<ExchangeId, Exchange>,
     tags: Tags,
@@ -262,6 +309,8 @@ pub struct Client {
     topics: Map<ProviderId, Millis>,
     /// Heartbeats whose bundle is not known yet, and who gave them.
     early: Map<ProviderId, (Vec<u8>, String)>,
+    /// What was last told of the day's free requests.
+    told_free: Option<Left>,
     connected: Millis,
     queried: Millis,
     clock_told: Option<i64>,
@@ -278,9 +327,12 @@ impl Client {
     pub fn handle(&mut self, input: Input, now: Millis, rng: &mut impl CryptoRng) -> Vec<Effect> {
         let mut out = Vec::new();
         match input {
-            Input::Restored(rows) => self.restore(&rows, now, &mut out),
+            Input::Restored(rows, resumed) => self.restore(&rows, &resumed, now, &mut out),
+            Input::Wishes(wishes) => self.standing.wishes = wishes,
+            Input::FreeDaily(limit) => self.quota.set_limit(limit),
+            Input::Rate(answer, rating) => out.push(Effect::Persist([self.standing.rate(answer, rating)].into())),
             Input::Connected => self.connect(now, &mut out),
-            Input::Disconnected => {}
+            Input::Disconnected => self.online = false,
             Input::Message { content_topic, payload, source } => match Topic::parse(&content_topic) {
                 Some(Topic::Discovery) => self.discover(payload, source, now, rng, &mut out),
                 Some(Topic::Responses(id)) if self.topics.contains_key(&id) => {
@@ -297,10 +349,47 @@ impl Client {
             Input::Tick => self.tick(now, rng, &mut out),
         }
         self.tidy_topics(now, &mut out);
+        self.tell_free(now, &mut out);
         if let Some(at) = self.wake_at(now) {
             out.push(Effect::WakeAt(at.max(Millis(now.0.saturating_add(1)))));
         }
         out
+    }
+
+    /// The places of all providers with this model, or with the first of each, from the best on, and why.
+    pub fn places(&self, model: Option<&str>, now: Millis) -> Vec<Place> {
+        self.standing.places(&self.registry.all(now), model, |id| self.under_way(id), now)
+    }
+
+    /// How a provider served this user with a model.
+    pub fn health(&self, provider: &ProviderId, model: &str) -> Option<&Health> {
+        self.standing.known(*provider, model)
+    }
+
+    /// What this user's stars come to.
+    pub fn felt(&self, provider: &ProviderId, now: Millis) -> Option<Score> {
+        self.standing.felt(provider, now)
+    }
+
+    /// Lets the day's count pass with time, and tells what is left.
+    fn tell_free(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        self.quota.turn(now);
+        self.keep_known(out);
+        let left = self.quota.left(now);
+        if self.told_free != Some(left) {
+            self.told_free = Some(left);
+            out.push(Effect::Event(Event::Free(left)));
+        }
+    }
+
+    /// Stores what changed of the day's free requests and of the providers' records.
+    fn keep_known(&mut self, out: &mut Vec<Effect>) {
+        let mut batch = self.standing.take_batch();
+        let row = self.quota.take_row();
+        batch.extend(row.map(|row| Write { table: Table::Quota, key: QUOTA_KEY.into(), value: Some(row) }));
+        if !batch.is_empty() {
+            out.push(Effect::Persist(batch));
+        }
     }
 
     fn tick(&mut self, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
@@ -316,6 +405,7 @@ impl Client {
         let questions = self.questions.values().map(Question::wake_at);
         let exchanges = self.exchanges.values().filter_map(Exchange::wake_at);
         let topics = self.topics.values().copied().filter(|held| *held > now);
-        questions.chain(exchanges).chain(topics).chain(self.registry.next_expiry(now)).min()
+        let known = self.registry.next_expiry(now).into_iter().chain(self.told_free.map(|_| self.quota.wake_at(now)));
+        questions.chain(exchanges).chain(topics).chain(known).min()
     }
 }

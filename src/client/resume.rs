@@ -60,9 +60,18 @@ impl Client {
         self.next_exchange += 1;
         let id = ExchangeId(self.next_exchange);
         let mut question = Question::new(
-            Ask { id: ask, choice: Choice::Pinned(provider), model: Some(model.clone()), content: Vec::new(), profile },
+            Ask {
+                id: ask,
+                choice: Choice::Pinned(provider),
+                model: Some(model.clone()),
+                content: Vec::new(),
+                profile,
+                last: None,
+                unit: None,
+            },
             now,
         );
+        (question.total, question.json_events) = (text_bytes, json_events);
         question.tried.push(provider);
         question.winner = Some(id);
         self.questions.insert(ask, question);
@@ -115,5 +124,7 @@ fn decode(bytes: &[u8], now: Millis) -> Result<(Stream, String), Error> {
     // Whatever was sent while nobody listened is asked for at once.
     stream.order.ask_now(now);
     (stream.text_bytes, stream.json_events, stream.receipt) = (text_bytes, json_events, receipt);
+    // Whatever was shown is shown.
+    stream.base = 0;
     Ok((stream, model.into()))
 }

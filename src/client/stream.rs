@@ -3,7 +3,7 @@
 
 use super::{
     AskId, Choice, Client, Effect, End, Event,
-    ask::KEEP_MS,
+    ask::{Hedge, KEEP_MS},
     control::Reserve,
     exchange::{Dirty, Exchange, ExchangeId, Flow, Known, Phase, Stream, Taken, Verdict},
     order::State,
@@ -16,6 +16,7 @@ use crate::envelope::{
     padding,
     response::{Accept, ClientSession},
 };
+use crate::health::Outcome;
 use crate::message::{Profile, Record, RecordReader, Usage};
 use crate::receipt::{Receipt, model_hash};
 use crate::topic::Topic;
@@ -89,25 +90,60 @@ impl Client {
     ) {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         let (ask, provider, sent) = (exchange.ask, exchange.provider, exchange.sent);
+        let model = exchange.model.clone();
         exchange.forget(0, &mut self.tags);
-        exchange.phase = Phase::Streaming(Stream::new(session, 1, RecordReader::default(), 0, now));
+        let mut stream = Stream::new(session, 1, RecordReader::default(), 0, now);
+        (stream.base, stream.text_bytes) = (exchange.base, exchange.base);
+        exchange.phase = Phase::Streaming(stream);
         exchange.payload.clear();
         exchange.resend_at = None;
         exchange.expect(id, &mut self.tags);
-        self.measures.accepted(provider, now.0.saturating_sub(sent.0), now);
+        self.standing.accepted(provider, &model, now.0.saturating_sub(sent.0), now);
         if exchange.leaving.is_some() {
             return self.say_cancel(id, now, rng, out);
         }
         let Some(question) = self.questions.get_mut(&ask) else { return };
-        question.winner = Some(id);
+        self.quota.accepted(ask.0, provider);
         question.estimate(estimate_s);
-        out.push(Effect::Event(Event::Accepted { ask, provider }));
+        if question.hedge == Hedge::Yes && question.winner.is_some() {
+            return;
+        }
+        let hedged = question.hedge == Hedge::Yes;
+        question.winner = Some(id);
+        out.push(Effect::Event(Event::Accepted { ask, provider, model }));
         self.mirror(id, now, out);
+        if !hedged {
+            self.leave_rivals(ask, id, now, rng, out);
+        }
+    }
+
+    fn leave_rivals(
+        &mut self,
+        ask: AskId,
+        winner: ExchangeId,
+        now: Millis,
+        rng: &mut impl CryptoRng,
+        out: &mut Vec<Effect>,
+    ) {
         for rival in self.open(ask) {
-            if rival != id {
+            if rival != winner {
                 self.leave(rival, now, rng, out);
             }
         }
+    }
+
+    /// This exchange is the first to speak: its answer is shown, the others are cancelled.
+    fn win(&mut self, id: ExchangeId, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+        let Some(exchange) = self.exchanges.get(&id) else { return };
+        let (ask, provider, model) = (exchange.ask, exchange.provider, exchange.model.clone());
+        let Some(question) = self.questions.get_mut(&ask) else { return };
+        question.hedge_at = None;
+        if question.winner != Some(id) {
+            question.winner = Some(id);
+            out.push(Effect::Event(Event::Accepted { ask, provider, model }));
+            self.mirror(id, now, out);
+        }
+        self.leave_rivals(ask, id, now, rng, out);
     }
 
     /// Shows what has become whole, in order.
@@ -125,31 +161,71 @@ impl Client {
                 continue;
             }
             stream.reader.push(&piece.data);
+            let mut records = Vec::new();
             let read = loop {
                 match stream.reader.next_record() {
-                    Ok(Some(record)) => records(stream, exchange.ask, &exchange.model, record, out),
+                    Ok(Some(record)) => records.push(record),
                     Ok(None) => break Ok(()),
                     Err(error) => break Err(error),
                 }
             };
-            if read.is_err() || (piece.last && !stream.reader.is_between_records()) {
-                return self.broken(id, now, rng, out);
+            let broken = read.is_err() || (piece.last && !stream.reader.is_between_records());
+            if exchange.first.is_none() && records.iter().any(speaks) {
+                exchange.first = Some(now);
+                let (provider, ms) = (exchange.provider, now.0.saturating_sub(exchange.sent.0));
+                let model = exchange.model.clone();
+                self.standing.health(provider, &model).first_text(ms, now);
+                self.win(id, now, rng, out);
+            }
+            for record in records {
+                self.show(id, record, out);
+            }
+            if broken {
+                return self.fell(id, End::Truncated, Outcome::Died, now, rng, out);
             }
             if piece.last {
+                let Some(exchange) = self.exchanges.get(&id) else { return };
+                let Phase::Streaming(stream) = &exchange.phase else { return };
                 let error = stream.error.or(piece.error.then_some((FAILED, 0)));
                 return self.complete(id, error, now, rng, out);
             }
         }
-        self.note_first_text(id, now);
         self.mirror_progress(id, now, out);
     }
 
-    fn note_first_text(&mut self, id: ExchangeId, now: Millis) {
+    /// Shows one record.
+    fn show(&mut self, id: ExchangeId, record: Record, out: &mut Vec<Effect>) {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
+        let (ask, model) = (exchange.ask, &exchange.model);
         let Phase::Streaming(stream) = &mut exchange.phase else { return };
-        if exchange.sends > 0 && (stream.text_bytes > 0 || stream.json_events > 0) {
-            exchange.sends = 0;
-            self.measures.first_text(exchange.provider, now.0.saturating_sub(exchange.sent.0), now);
+        match record {
+            Record::Text(text) => {
+                stream.text_bytes = stream.text_bytes.saturating_add(text.len() as u64);
+                if let Some(question) = self.questions.get_mut(&ask) {
+                    question.total = stream.text_bytes;
+                    question.shown.push_str(&text);
+                }
+                if !text.is_empty() {
+                    out.push(Effect::Event(Event::Text { ask, text }));
+                }
+            }
+            Record::Json(json) => {
+                stream.json_events = stream.json_events.saturating_add(1);
+                if let Some(question) = self.questions.get_mut(&ask) {
+                    question.json_events = stream.json_events;
+                }
+                out.push(Effect::Event(Event::Json { ask, json }));
+            }
+            Record::Usage(Usage { prompt, completion, finish, source }) => {
+                stream.tokens = completion;
+                out.push(Effect::Event(Event::Usage { ask, prompt, completion, finish, source }));
+            }
+            Record::Receipt(wire) => {
+                let good = verify(stream, model, &wire);
+                stream.receipt = if good { Verdict::Good } else { Verdict::Bad };
+                out.push(Effect::Event(Event::Receipt { ask, wire: good.then_some(wire) }));
+            }
+            Record::Error { code, retry_after_s } => stream.error = Some((code, retry_after_s)),
         }
     }
 
@@ -162,31 +238,28 @@ impl Client {
         rng: &mut impl CryptoRng,
         out: &mut Vec<Effect>,
     ) {
-        self.note_first_text(id, now);
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         let Phase::Streaming(stream) = &mut exchange.phase else { return };
         let (ask, profile, count) = (exchange.ask, exchange.profile, stream.order.next());
-        let end = match error {
-            Some((code, retry_after)) => End::Error { code, retry_after },
-            None => End::Complete,
-        };
-        if error.is_none() && stream.receipt == Verdict::Awaited {
+        if let Some((code, retry_after)) = error {
+            return self.fell(id, End::Error { code, retry_after }, Outcome::Failed, now, rng, out);
+        }
+        if stream.receipt == Verdict::Awaited {
             out.push(Effect::Event(Event::Receipt { ask, wire: None }));
         }
         let ok = stream.receipt == Verdict::Good;
+        let (provider, model, tokens) = (exchange.provider, exchange.model.clone(), stream.tokens);
+        let streamed = exchange.first.map(|first| now.0.saturating_sub(first.0));
+        let health = self.standing.health(provider, &model);
+        if let Some(ms) = streamed {
+            health.streamed(tokens, ms, now);
+        }
+        health.end(if ok { Outcome::Answered } else { Outcome::BadReceipt }, now);
         if profile != Profile::High {
             self.say(id, &Control::Done { ok }, now, rng, out);
         }
         self.wipe(id, hold(profile, count, now));
-        self.end(ask, end, now, rng, out);
-    }
-
-    /// What came cannot be trusted from here on.
-    fn broken(&mut self, id: ExchangeId, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
-        let Some(exchange) = self.exchanges.get(&id) else { return };
-        let (ask, provider) = (exchange.ask, exchange.provider);
-        self.measures.failed(provider, now);
-        self.end(ask, End::Truncated, now, rng, out);
+        self.end(ask, End::Complete, now, rng, out);
     }
 
     /// What time alone brings to an exchange.
@@ -204,7 +277,7 @@ impl Client {
         if exchange.resend_at.is_some_and(|at| at <= now) {
             return self.impatient(id, now, rng, out);
         }
-        let (ask, provider) = (exchange.ask, exchange.provider);
+        let ask = exchange.ask;
         let Phase::Streaming(stream) = &mut exchange.phase else { return };
         if stream.order.wake_at() > now || stream.numbers.free_at() > now {
             return self.mirror_progress(id, now, out);
@@ -213,7 +286,7 @@ impl Client {
         let state = stream.order.state();
         let told =
             core::mem::replace(&mut stream.stalled, if state == State::Flowing { Flow::Flows } else { Flow::Stalls });
-        let silent = stream.text_bytes == 0 && stream.json_events == 0;
+        let silent = stream.is_silent();
         if let Some((base, missing)) = nack {
             let control = Control::Nack { base, missing };
             for sequence in control.missing() {
@@ -225,38 +298,24 @@ impl Client {
         }
         if state != State::Flowing && told == Flow::Flows {
             out.push(Effect::Event(Event::Stalled(ask)));
-            self.measures.failed(provider, now);
-        }
-        if state != State::Flowing && silent && self.fail_over(id, ask, now, rng, out) == Over::Moved {
-            return;
         }
         match state {
-            State::Dead => self.broken(id, now, rng, out),
+            State::Dead => self.fell(id, End::Truncated, Outcome::Died, now, rng, out),
+            State::Stalled if self.can_move(ask, silent, now, rng) => {
+                self.fell(id, End::Truncated, Outcome::Died, now, rng, out);
+            }
             State::Flowing | State::Stalled => self.mirror_progress(id, now, out),
         }
     }
 
-    /// A stalled answer of which nothing was shown yet goes to another provider.
-    fn fail_over(
-        &mut self,
-        id: ExchangeId,
-        ask: AskId,
-        now: Millis,
-        rng: &mut impl CryptoRng,
-        out: &mut Vec<Effect>,
-    ) -> Over {
-        let Some(question) = self.questions.get_mut(&ask) else { return Over::Stays };
-        if question.ask.choice != Choice::Automatic || self.open(ask).len() > 1 {
-            return Over::Stays;
-        }
-        let Some((provider, model)) = self.next_provider(ask, now, rng) else { return Over::Stays };
-        if let Some(question) = self.questions.get_mut(&ask) {
-            question.winner = None;
-        }
-        out.push(Effect::Mirror(ask, None));
-        self.leave(id, now, rng, out);
-        self.send(ask, provider, model, now, rng, out);
-        Over::Moved
+    /// Whether another provider takes a stalled answer over at once: nothing of it was shown, or it can go on from what
+    /// was. One that would have to begin anew comes only when the first is given up, and nobody while it is our own
+    /// network that is silent.
+    fn can_move(&self, ask: AskId, silent: bool, now: Millis, rng: &mut impl CryptoRng) -> bool {
+        let automatic = self.questions.get(&ask).is_some_and(|question| question.ask.choice == Choice::Automatic);
+        automatic
+            && self.online
+            && self.next_provider(ask, now, rng).is_some_and(|chosen| silent || self.continues(&chosen, now))
     }
 
     /// Seals a control frame of an exchange and publishes it, as far as the rate allows.
@@ -293,35 +352,12 @@ impl Client {
     }
 }
 
-/// Whether a question moved to another provider.
-#[derive(PartialEq, Eq)]
-enum Over {
-    Moved,
-    Stays,
-}
-
-/// Shows one record.
-fn records(stream: &mut Stream, ask: AskId, model: &str, record: Record, out: &mut Vec<Effect>) {
+/// Whether a record is something that a person sees.
+fn speaks(record: &Record) -> bool {
     match record {
-        Record::Text(text) => {
-            stream.text_bytes = stream.text_bytes.saturating_add(text.len() as u64);
-            if !text.is_empty() {
-                out.push(Effect::Event(Event::Text { ask, text }));
-            }
-        }
-        Record::Json(json) => {
-            stream.json_events = stream.json_events.saturating_add(1);
-            out.push(Effect::Event(Event::Json { ask, json }));
-        }
-        Record::Usage(Usage { prompt, completion, finish, source }) => {
-            out.push(Effect::Event(Event::Usage { ask, prompt, completion, finish, source }));
-        }
-        Record::Receipt(wire) => {
-            let good = verify(stream, model, &wire);
-            stream.receipt = if good { Verdict::Good } else { Verdict::Bad };
-            out.push(Effect::Event(Event::Receipt { ask, wire: good.then_some(wire) }));
-        }
-        Record::Error { code, retry_after_s } => stream.error = Some((code, retry_after_s)),
+        Record::Text(text) => !text.is_empty(),
+        Record::Json(_) => true,
+        Record::Usage(_) | Record::Receipt(_) | Record::Error { .. } => false,
     }
 }
 

@@ -78,6 +78,8 @@ pub struct Body {
     pub profile: Profile,
     /// The model's id, empty for the provider's first.
     pub model: String,
+    /// How the answer begins already, when another provider broke off: the model goes on from there. Mostly empty.
+    pub prefix: String,
     /// It asks for something reserved; a decoded body only.
     reserved: bool,
 }
@@ -94,6 +96,7 @@ impl Body {
             want_receipt: true,
             profile,
             model,
+            prefix: String::new(),
             reserved: false,
         }
     }
@@ -110,6 +113,9 @@ impl Body {
         let mut map = cbor::Map::new();
         map.uint(0, 1u8).uint(1, self.iat_ms).uint(2, self.ttl_ms).uint(3, op).raw(4, &reply.finish());
         map.bytes(6, &self.content).uint(7, self.want_receipt).uint(9, self.profile as u8).text(11, &self.model);
+        if !self.prefix.is_empty() {
+            map.text(12, &self.prefix);
+        }
         map.finish()
     }
 
@@ -121,7 +127,8 @@ impl Body {
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         const WRONG: Error = Error::malformed("body");
         let (mut iat_ms, mut ttl_ms, mut op, mut content, mut flags, mut profile) = (None, None, None, None, 0, None);
-        let (mut max_frames, mut model, mut version, mut reserved) = (MAX_FRAMES, String::new(), 0, false);
+        let (mut max_frames, mut version, mut reserved) = (MAX_FRAMES, 0, false);
+        let (mut model, mut prefix) = (String::new(), String::new());
         let mut reader = cbor::Reader::new(bytes);
         reader.map(|key, r| {
             match key {
@@ -148,6 +155,7 @@ impl Body {
                 // The quota proof: ignored until it is defined.
                 10 => r.skip()?,
                 11 => model = r.text(MAX_MODEL_ID)?.into(),
+                12 => prefix = r.text(MAX_BODY)?.into(),
                 _ => return Ok(false),
             }
             Ok(true)
@@ -167,7 +175,8 @@ impl Body {
             op => Op::Reserved(op),
         };
         reserved |= flags > 1 || matches!(op, Op::Reserved(_));
-        Ok(Self { iat_ms, ttl_ms, op, max_frames, content, want_receipt: flags & 1 == 1, profile, model, reserved })
+        let want_receipt = flags & 1 == 1;
+        Ok(Self { iat_ms, ttl_ms, op, max_frames, content, want_receipt, profile, model, prefix, reserved })
     }
 
     /// Step 7 of protocol section 5.2.
@@ -205,6 +214,8 @@ mod tests {
     fn bodies_keep_what_they_ask_and_tell_what_is_reserved() {
         let body = Body::infer(Millis(1_000_000), "m".into(), b"{}".to_vec(), Profile::High);
         assert_eq!(Body::decode(&body.encode()), Ok(body.clone()));
+        let resumed = Body { prefix: "It began".into(), ..body.clone() };
+        assert_eq!(Body::decode(&resumed.encode()), Ok(resumed));
         assert!(body.verify_supported().is_ok());
         let now = |ms| body.verify_time(Millis(ms)).is_ok();
         assert!(now(880_000) && now(1_120_000) && !now(879_999) && !now(1_120_001));

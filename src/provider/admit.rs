@@ -149,7 +149,13 @@ impl Provider {
         self.load.begin(id, body.model.clone());
         out.push(Effect::Note(Note::Accepted));
         let deadline = Millis(now.0.saturating_add(DEADLINE_MS));
-        out.push(Effect::Infer(Job { session: id, model: body.model, content: body.content, deadline }));
+        out.push(Effect::Infer(Job {
+            session: id,
+            model: body.model,
+            content: body.content,
+            prefix: body.prefix,
+            deadline,
+        }));
     }
 
     fn verdict(&mut self, body: &Body, now: Millis) -> Verdict {

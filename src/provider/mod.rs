@@ -137,6 +137,8 @@ pub struct Job {
     pub model: String,
     /// OpenAI-style chat request, JSON bytes, untrusted, never logged.
     pub content: Vec<u8>,
+    /// How the answer begins already: the model goes on from there. Mostly empty.
+    pub prefix: String,
     /// The client stops waiting then.
     pub deadline: Millis,
 }

@@ -47,7 +47,15 @@ fn add(network: &mut Network, name: &str, pace: Pace) -> ProviderId {
 
 fn question(id: u64, choice: Choice, profile: Profile) -> Ask {
     let content = format!("{{\"messages\":[{{\"role\":\"user\",\"content\":\"the secret question number {id}\"}}]}}");
-    Ask { id: AskId(id), choice, model: Some("m".into()), content: content.into_bytes(), profile }
+    Ask {
+        id: AskId(id),
+        choice,
+        model: Some("m".into()),
+        content: content.into_bytes(),
+        profile,
+        last: None,
+        unit: None,
+    }
 }
 
 fn expected(ask: &Ask) -> String {
@@ -92,7 +100,7 @@ fn conversations_are_exact_without_faults_in_every_profile() {
         let json = pieces(&ask.content).iter().filter(|piece| piece.starts_with('{')).count();
         assert_eq!(json_events(&network, client, ask.id), json, "{profile:?}");
         let events = &network.clients[client].events;
-        assert!(events.contains(&Event::Accepted { ask: ask.id, provider: id }));
+        assert!(events.contains(&Event::Accepted { ask: ask.id, provider: id, model: "m".into() }));
         let usage = Event::Usage { ask: ask.id, prompt: 7, completion: 11, finish: "stop".into(), source: 1 };
         assert!(events.contains(&usage), "{events:?}");
         let receipt = |event: &Event| matches!(event, Event::Receipt { ask: of, wire: Some(_) } if *of == ask.id);
@@ -218,7 +226,11 @@ fn a_silent_provider_is_replaced_by_another() {
         network.ask(client, ask.clone());
         assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete]);
         assert_eq!(network.clients[client].text(ask.id), expected(&ask));
-        assert!(network.clients[client].events.contains(&Event::Accepted { ask: ask.id, provider: two }));
+        assert!(network.clients[client].events.contains(&Event::Accepted {
+            ask: ask.id,
+            provider: two,
+            model: "m".into()
+        }));
     }
 }
 
@@ -501,7 +513,7 @@ fn several_clients_and_three_providers_route_every_question_to_its_provider() {
             .iter()
             .filter(|event| matches!(event, Event::Accepted { ask: id, .. } if *id == ask.id))
             .collect();
-        assert_eq!(accepted, [&Event::Accepted { ask: ask.id, provider }]);
+        assert_eq!(accepted, [&Event::Accepted { ask: ask.id, provider, model: "m".into() }]);
     }
     assert!(network.providers.iter().all(|node| node.jobs == 20));
 }

@@ -8,6 +8,7 @@ use privacyai::{
     effect::Millis,
     health::{Health, Outcome},
     identity::ProviderId,
+    map::Set,
     ranking::{Candidate, Lists, Merit, Preset, rank, spread},
     reputation::Score,
 };
@@ -161,15 +162,19 @@ fn equals_share_the_load_and_the_fuller_of_two_is_spared() {
     assert!(spread(&[], &mut rng).is_none());
 }
 
+fn set<const N: usize>(ids: [ProviderId; N]) -> Set<ProviderId> {
+    ids.into_iter().map(|id| (id, ())).collect()
+}
+
 #[test]
 fn lists_say_who_may_be_asked() {
     let (a, b) = (ProviderId([1; 32]), ProviderId([2; 32]));
     let open = Lists::default();
     assert!(open.allow(&a) && open.allow(&b));
-    let blocked = Lists { blocked: [a].into(), ..Lists::default() };
+    let blocked = Lists { blocked: set([a]), ..Lists::default() };
     assert!(!blocked.allow(&a) && blocked.allow(&b));
-    let only = Lists { allowed: [a].into(), blocked: [b].into() };
+    let only = Lists { allowed: set([a]), blocked: set([b]) };
     assert!(only.allow(&a) && !only.allow(&b));
-    let contrary = Lists { allowed: [a].into(), blocked: [a].into() };
+    let contrary = Lists { allowed: set([a]), blocked: set([a]) };
     assert!(!contrary.allow(&a), "a block holds in any case");
 }

@@ -218,8 +218,15 @@ fn an_answer_that_spans_the_renewal_is_whole_with_its_receipt() {
     network.run_for(30_000);
     assert_eq!(renewals(&network), 1);
     let content = b"{\"messages\":[{\"role\":\"user\",\"content\":\"over the renewal\"}]}".to_vec();
-    let ask =
-        Ask { id: AskId(1), choice: Choice::Automatic, model: Some("m".into()), content, profile: Profile::Balanced };
+    let ask = Ask {
+        id: AskId(1),
+        choice: Choice::Automatic,
+        model: Some("m".into()),
+        content,
+        profile: Profile::Balanced,
+        last: None,
+        unit: None,
+    };
     network.ask(client, ask.clone());
     let end = Millis(network.now.0 + 120_000);
     let began = network.now;

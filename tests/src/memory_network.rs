@@ -217,7 +217,7 @@ impl Network {
             wake: None,
             rng: ChaCha8Rng::seed_from_u64(self.rng.next_u64()),
         });
-        self.client(index, client::Input::Restored(Vec::new()));
+        self.client(index, client::Input::Restored(Vec::new(), Vec::new()));
         self.client(index, client::Input::Connected);
         index
     }
@@ -228,8 +228,10 @@ impl Network {
         node.client = Client::new();
         node.topics.clear();
         node.wake = None;
-        let rows = node.rows.of(Table::Providers);
-        self.client(index, client::Input::Restored(rows));
+        let tables = [Table::Providers, Table::Health, Table::Ratings, Table::Quota];
+        let rows = tables.into_iter().flat_map(|table| node.rows.of(table)).collect();
+        let resumed = node.mirrors.keys().copied().collect();
+        self.client(index, client::Input::Restored(rows, resumed));
         self.client(index, client::Input::Connected);
     }
 

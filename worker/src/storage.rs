@@ -172,6 +172,9 @@ const fn kind(table: Table) -> &'static str {
         Table::Messages => "messages",
         Table::Settings => "settings",
         Table::Receipts => "receipts",
+        Table::Health => "health",
+        Table::Ratings => "ratings",
+        Table::Quota => "quota",
         Table::Announcement => "announcement",
     }
 }

@@ -30,9 +30,10 @@ const BANNED_IN_CORE: [(&str, &str); 22] = [
 ];
 
 /// Rooms of the core, lowest first: a room may import those of its own level and of lower ones.
-const LEVELS: [&[&str]; 4] = [
+const LEVELS: [&[&str]; 5] = [
     &["cbor", "effect", "error", "identity", "map", "message", "network", "store", "topic"],
-    &["announcement", "envelope", "receipt", "replay"],
+    &["announcement", "envelope", "quantile", "quota", "receipt", "replay", "reputation"],
+    &["health"],
     &["ranking"],
     &["client", "provider"],
 ];

@@ -72,7 +72,7 @@ impl User {
             requests: Vec::new(),
             next: 0,
         };
-        user.step(Input::Restored(Vec::new())).await;
+        user.step(Input::Restored(Vec::new(), Vec::new())).await;
         user.step(Input::Connected).await;
         user
     }
@@ -147,6 +147,8 @@ impl User {
             model: Some(model.to_owned()),
             content: content.into_bytes(),
             profile: Profile::Fast,
+            last: None,
+            unit: None,
         }))
         .await;
         id
