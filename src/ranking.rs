@@ -173,14 +173,12 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The candidates from the best to the last. Those whose breaker is open are left out unless there is nobody else.
+/// The candidates from the best to the last. Those whose breaker is open come after all others: they are asked only when
+/// nobody else is left.
 pub fn rank(candidates: &[Candidate<'_>], weights: Weights, now: Millis) -> Vec<Place> {
     let best = Best::of(candidates);
     let mut places: Vec<Place> = candidates.iter().map(|candidate| best.place(candidate, weights, now)).collect();
     places.sort_by_key(|place| (place.passage, !place.confirmed, core::cmp::Reverse(place.score), place.provider));
-    if places.first().is_some_and(|first| first.passage != Passage::Open) {
-        places.retain(|place| place.passage != Passage::Open);
-    }
     places
 }
 

@@ -1,8 +1,10 @@
 //! Whole-system tests, in one binary: linking is the slow part.
 
 mod announcements;
+mod failover;
 mod network;
 mod primitives;
+mod quota;
 mod ranking;
 mod renewal;
 mod reputation;

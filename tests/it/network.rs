@@ -13,10 +13,10 @@ use privacyai_tests::{
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
-const FAST_MODEL: Pace = Pace { first_ms: 120, token_ms: 7 };
+pub(crate) const FAST_MODEL: Pace = Pace { first_ms: 120, token_ms: 7 };
 const SLOW_MODEL: Pace = Pace { first_ms: 700, token_ms: 90 };
 
-fn offer(id: &str, concurrency: u32, queue: u32) -> Offer {
+pub(crate) fn offer(id: &str, concurrency: u32, queue: u32) -> Offer {
     let model = Model {
         id: id.into(),
         context: 4_096,
@@ -32,20 +32,20 @@ fn offer(id: &str, concurrency: u32, queue: u32) -> Offer {
     Offer { model, concurrency, queue }
 }
 
-fn machine(name: &str, offers: Vec<Offer>) -> Provider {
+pub(crate) fn machine(name: &str, offers: Vec<Offer>) -> Provider {
     let seed = name.bytes().fold(7, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let root = RootKey::generate(&mut ChaCha8Rng::seed_from_u64(seed));
     Provider::new(Config { handle: name.into(), name: format!("Provider {name}"), offers, peer_ids: Vec::new() }, root)
 }
 
-fn add(network: &mut Network, name: &str, pace: Pace) -> ProviderId {
+pub(crate) fn add(network: &mut Network, name: &str, pace: Pace) -> ProviderId {
     let machine = machine(name, vec![offer("m", 100, 100), offer(name, 2, 2)]);
     let id = machine.id();
     network.add_provider(machine, pace);
     id
 }
 
-fn question(id: u64, choice: Choice, profile: Profile) -> Ask {
+pub(crate) fn question(id: u64, choice: Choice, profile: Profile) -> Ask {
     let content = format!("{{\"messages\":[{{\"role\":\"user\",\"content\":\"the secret question number {id}\"}}]}}");
     Ask {
         id: AskId(id),
@@ -58,7 +58,7 @@ fn question(id: u64, choice: Choice, profile: Profile) -> Ask {
     }
 }
 
-fn expected(ask: &Ask) -> String {
+pub(crate) fn expected(ask: &Ask) -> String {
     pieces(&ask.content).into_iter().filter(|piece| !piece.starts_with('{')).collect()
 }
 
@@ -67,7 +67,7 @@ fn json_events(network: &Network, client: usize, ask: AskId) -> usize {
     events.iter().filter(|event| matches!(event, Event::Json { ask: of, .. } if *of == ask)).count()
 }
 
-fn discovered(network: &mut Network, client: usize, providers: usize) {
+pub(crate) fn discovered(network: &mut Network, client: usize, providers: usize) {
     let end = Millis(network.now.0 + 120_000);
     let found = network.run_until(end, |network| {
         network.clients[client].seen.values().filter(|seen| seen.usable).count() == providers
@@ -76,7 +76,7 @@ fn discovered(network: &mut Network, client: usize, providers: usize) {
 }
 
 /// Runs until these questions ended and gives the ends.
-fn ends(network: &mut Network, client: usize, asks: &[AskId]) -> Vec<End> {
+pub(crate) fn ends(network: &mut Network, client: usize, asks: &[AskId]) -> Vec<End> {
     let end = Millis(network.now.0 + 900_000);
     let mut open: Vec<AskId> = asks.to_vec();
     network.run_until(end, |network| {
@@ -554,7 +554,7 @@ fn all_that_questions_publish_is_sealed_and_of_an_allowed_size() {
 fn a_failed_model_ends_in_an_error_behind_its_true_text() {
     let mut network = Network::new(20, Faults::gossip(20));
     add(&mut network, "one", FAST_MODEL);
-    network.providers[0].fails = Some(10);
+    network.providers[0].fails = Some((10, usize::MAX));
     let client = network.add_client();
     discovered(&mut network, client, 1);
     let ask = question(210, Choice::Automatic, Profile::Fast);

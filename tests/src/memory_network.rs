@@ -128,8 +128,8 @@ pub struct ProviderNode {
     pub rows: Rows,
     /// It said that it is drained.
     pub drained: bool,
-    /// Its model breaks off with this code instead of ending.
-    pub fails: Option<u16>,
+    /// Its model breaks off with this code after so many pieces.
+    pub fails: Option<(u16, usize)>,
     running: BTreeMap<SessionId, VecDeque<String>>,
     topics: BTreeSet<String>,
     wake: Option<Millis>,
@@ -386,7 +386,7 @@ impl Network {
                     }
                     None => {
                         node.running.remove(&session);
-                        if let Some(code) = node.fails {
+                        if let Some((code, _)) = node.fails {
                             return self.provider(index, provider::Input::Failed(session, code, 3));
                         }
                         let usage = provider::Input::Usage { session, prompt: 7, completion: 11, source: 1 };
@@ -435,7 +435,9 @@ impl Network {
             }
             provider::Effect::Infer(job) => {
                 node.jobs += 1;
-                node.running.insert(job.session, answer(&job).into());
+                let mut pieces = answer(&job);
+                pieces.truncate(node.fails.map_or(usize::MAX, |(_, pieces)| pieces));
+                node.running.insert(job.session, pieces.into());
                 let (life, first) = (node.life, node.pace.first_ms);
                 self.schedule(first, Arrival::Model(index, life, job.session));
             }
@@ -515,8 +517,18 @@ impl Network {
 }
 
 /// The pieces that the model of every provider here says to this request: they follow from its bytes alone.
+/// A job with a prefix goes on behind it.
 pub fn answer(job: &Job) -> Vec<String> {
-    pieces(&job.content)
+    let mut behind = job.prefix.as_str();
+    let mut rest = Vec::new();
+    for piece in pieces(&job.content) {
+        match behind.strip_prefix(piece.as_str()) {
+            Some(after) => behind = after,
+            // The prefix ends within this piece.
+            None => rest.push(piece.strip_prefix(core::mem::take(&mut behind)).unwrap_or(&piece).to_owned()),
+        }
+    }
+    rest
 }
 
 /// The pieces of the answer to this content; those that begin with a brace are JSON events.

@@ -1,0 +1,220 @@
+//! Providers that fail, and how little of it the user notices: failover before the first word, hedging of a late one,
+//! going on elsewhere in mid-stream.
+
+use crate::network::{FAST_MODEL, add, discovered, ends, expected, machine, offer, question};
+use privacyai::{
+    client::{Ask, AskId, Choice, End, Event, Profile},
+    effect::Millis,
+    identity::ProviderId,
+};
+use privacyai_tests::memory_network::{Faults, Network, Pace, pieces};
+
+/// A model whose first word takes a minute.
+const STUCK: Pace = Pace { first_ms: 60_000, token_ms: 5 };
+/// A model that speaks slowly enough to be stopped in between.
+const CALM: Pace = Pace { first_ms: 50, token_ms: 40 };
+
+/// The first question from `from` on whose answer is long and has no JSON events.
+fn plain(from: u64) -> Ask {
+    let fits = |ask: &Ask| {
+        let pieces = pieces(&ask.content);
+        pieces.len() >= 40 && pieces.iter().all(|piece| !piece.starts_with('{'))
+    };
+    (from..).map(|n| question(n, Choice::Automatic, Profile::Fast)).find(fits).expect("there is one")
+}
+
+/// A provider whose model goes on from a given beginning.
+fn add_continuing(network: &mut Network, name: &str, pace: Pace) -> ProviderId {
+    let mut offer = offer("m", 100, 100);
+    offer.model.capabilities = 1 << 2;
+    let machine = machine(name, vec![offer]);
+    let id = machine.id();
+    network.add_provider(machine, pace);
+    id
+}
+
+fn events(network: &Network, ask: AskId) -> Vec<&Event> {
+    let of = |event: &&Event| matches!(event, Event::Hedged { ask: it, .. } | Event::Continued { ask: it, .. } | Event::Accepted { ask: it, .. } if *it == ask);
+    network.clients[0].events.iter().filter(of).collect()
+}
+
+fn ended_at(network: &mut Network, ask: AskId) -> Millis {
+    assert!(network.run_until(Millis(network.now.0 + 60_000), |network| network.clients[0].end(ask).is_some()));
+    network.now
+}
+
+fn continued(network: &Network, ask: AskId) -> Vec<bool> {
+    let anew = |event: &&Event| if let Event::Continued { anew, .. } = event { Some(*anew) } else { None };
+    events(network, ask).iter().filter_map(anew).collect()
+}
+
+/// Asks until the client has earned hedges and knows that its providers are quick.
+fn warm_up(network: &mut Network, count: u64) {
+    for n in 0..count {
+        let ask = question(9_000 + n, Choice::Automatic, Profile::Fast);
+        network.ask(0, ask.clone());
+        ends(network, 0, &[ask.id]);
+    }
+}
+
+#[test]
+fn a_late_first_word_is_hedged_and_the_first_to_speak_answers_alone() {
+    let mut network = Network::new(31, Faults::NONE);
+    let one = add(&mut network, "one", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 1);
+    warm_up(&mut network, 12);
+    network.providers[0].pace = STUCK;
+    let two = add(&mut network, "two", FAST_MODEL);
+    discovered(&mut network, client, 2);
+    let ask = Ask { last: Some(one), ..question(100, Choice::Automatic, Profile::Fast) };
+    let asked = network.now;
+    network.ask(client, ask.clone());
+    let ended = ended_at(&mut network, ask.id);
+    assert_eq!(network.clients[client].end(ask.id), Some(&End::Complete));
+    assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+    let told = events(&network, ask.id);
+    assert!(told.contains(&&Event::Hedged { ask: ask.id, provider: two }), "{told:?}");
+    assert_eq!(told.last(), Some(&&Event::Accepted { ask: ask.id, provider: two, model: "m".into() }));
+    assert!(ended.0 - asked.0 < 3_000, "{} ms", ended.0 - asked.0);
+    network.run_for(5_000);
+    let cancelled = network.providers[0].notes.iter().any(|note| format!("{note:?}").contains("code: 11"));
+    assert!(cancelled, "the loser is stopped");
+}
+
+#[test]
+fn hedges_are_at_most_a_tenth_of_the_requests_and_none_for_a_pinned_provider() {
+    let mut network = Network::new(32, Faults::NONE);
+    let one = add(&mut network, "one", Pace { first_ms: 2_000, token_ms: 1 });
+    add(&mut network, "two", Pace { first_ms: 6_000, token_ms: 1 });
+    let client = network.add_client();
+    discovered(&mut network, client, 2);
+    for n in 0..100 {
+        let choice = if n % 2 == 0 { Choice::Automatic } else { Choice::Pinned(one) };
+        let ask = question(200 + n, choice.clone(), Profile::Fast);
+        network.ask(client, ask.clone());
+        assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete]);
+        let hedged = events(&network, ask.id).iter().any(|event| matches!(event, Event::Hedged { .. }));
+        assert!(!hedged || choice == Choice::Automatic);
+    }
+    let jobs: u64 = network.providers.iter().map(|provider| provider.jobs).sum();
+    assert!(jobs <= 111, "{jobs} jobs for 100 questions");
+}
+
+#[test]
+fn an_error_before_the_first_word_goes_to_the_next_provider() {
+    let mut network = Network::new(33, Faults::NONE);
+    let one = add(&mut network, "one", FAST_MODEL);
+    add(&mut network, "two", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 2);
+    network.providers[0].fails = Some((10, 0));
+    let ask = Ask { last: Some(one), ..plain(300) };
+    network.ask(client, ask.clone());
+    ended_at(&mut network, ask.id);
+    assert_eq!(network.clients[client].end(ask.id), Some(&End::Complete));
+    assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+    assert_eq!((network.providers[0].jobs, network.providers[1].jobs), (1, 1));
+    assert_eq!(continued(&network, ask.id), [] as [bool; 0], "nothing was shown that could break off");
+}
+
+#[test]
+fn an_answer_that_breaks_off_goes_on_elsewhere_word_for_word() {
+    let mut network = Network::new(34, Faults::NONE);
+    let one = add_continuing(&mut network, "one", CALM);
+    let two = add_continuing(&mut network, "two", CALM);
+    let client = network.add_client();
+    discovered(&mut network, client, 2);
+    let ask = Ask { last: Some(one), ..plain(400) };
+    network.ask(client, ask.clone());
+    assert!(network.run_until(Millis(network.now.0 + 20_000), |network| network.clients[0].text(ask.id).len() > 60));
+    network.stop_provider(0);
+    let stopped = network.now;
+    let more = network.clients[client].text(ask.id).len();
+    assert!(network.run_until(Millis(network.now.0 + 20_000), |network| network.clients[0].text(ask.id).len() > more));
+    // Frames that were under way still come; what counts is when the other one speaks.
+    ended_at(&mut network, ask.id);
+    assert_eq!(network.clients[client].end(ask.id), Some(&End::Complete));
+    assert_eq!(network.clients[client].text(ask.id), expected(&ask), "not one word lost or doubled");
+    assert_eq!(continued(&network, ask.id), [false]);
+    let accepted = Event::Accepted { ask: ask.id, provider: two, model: "m".into() };
+    assert_eq!(events(&network, ask.id).last(), Some(&&accepted));
+    assert!(network.now.0 - stopped.0 < 10_000, "{} ms", network.now.0 - stopped.0);
+}
+
+#[test]
+fn where_nobody_can_go_on_it_is_asked_anew_below_the_cut() {
+    let mut network = Network::new(35, Faults::NONE);
+    let one = add(&mut network, "one", CALM);
+    add(&mut network, "two", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 2);
+    let ask = Ask { last: Some(one), ..plain(500) };
+    network.ask(client, ask.clone());
+    assert!(network.run_until(Millis(network.now.0 + 20_000), |network| network.clients[0].text(ask.id).len() > 60));
+    network.stop_provider(0);
+    ended_at(&mut network, ask.id);
+    assert_eq!(network.clients[client].end(ask.id), Some(&End::Complete));
+    assert_eq!(continued(&network, ask.id), [true]);
+    let text = network.clients[client].text(ask.id);
+    let whole = expected(&ask);
+    let cut = text.strip_suffix(whole.as_str()).expect("the whole answer stands below the cut");
+    assert!(!cut.is_empty() && whole.starts_with(cut), "above it a true beginning");
+}
+
+#[test]
+fn a_pinned_provider_is_never_left_without_asking() {
+    let mut network = Network::new(36, Faults::NONE);
+    let one = add_continuing(&mut network, "one", CALM);
+    add_continuing(&mut network, "two", CALM);
+    let client = network.add_client();
+    discovered(&mut network, client, 2);
+    let ask = Ask { choice: Choice::Pinned(one), ..plain(600) };
+    network.ask(client, ask.clone());
+    assert!(network.run_until(Millis(network.now.0 + 20_000), |network| network.clients[0].text(ask.id).len() > 60));
+    network.stop_provider(0);
+    ended_at(&mut network, ask.id);
+    assert_eq!(network.clients[client].end(ask.id), Some(&End::Truncated));
+    assert_eq!(continued(&network, ask.id), [] as [bool; 0]);
+    assert!(expected(&ask).starts_with(network.clients[client].text(ask.id)));
+}
+
+#[test]
+fn with_loss_and_dying_providers_every_answer_is_whole_or_says_so() {
+    let mut network = Network::new(37, Faults::gossip(30));
+    let names = ["one", "two", "three"];
+    for name in names {
+        add_continuing(&mut network, name, CALM);
+    }
+    let client = network.add_client();
+    discovered(&mut network, client, 3);
+    let mut whole = 0;
+    let mut next = 1_000;
+    for round in 0..30u64 {
+        let ask = plain(next);
+        next = ask.id.0 + 1;
+        network.ask(client, ask.clone());
+        let victim = (round % 3) as usize;
+        network.run_for(900);
+        if network.providers[victim].provider.is_some() {
+            network.stop_provider(victim);
+        }
+        let end = ends(&mut network, client, &[ask.id]);
+        let text = network.clients[client].text(ask.id).to_owned();
+        match end.as_slice() {
+            [End::Complete] if continued(&network, ask.id).iter().all(|anew| !anew) => {
+                assert_eq!(text, expected(&ask), "round {round}");
+                whole += 1;
+            }
+            [End::Complete] => assert!(text.ends_with(&expected(&ask)), "round {round}"),
+            _ => assert!(expected(&ask).starts_with(&text), "round {round}"),
+        }
+        network.start_provider(victim, {
+            let mut offer = offer("m", 100, 100);
+            offer.model.capabilities = 1 << 2;
+            machine(names[victim], vec![offer])
+        });
+        discovered(&mut network, client, 3);
+    }
+    assert!(whole >= 28, "{whole} of 30");
+}
