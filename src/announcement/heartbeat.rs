@@ -31,6 +31,9 @@ pub const MAX_NAME: usize = 64;
 /// Most bytes of a handle.
 pub const MAX_HANDLE: usize = 40;
 
+/// Bit of [`Model::capabilities`]: it goes on from a given beginning of its answer.
+pub const CONTINUES: u32 = 1 << 2;
+
 /// One offered model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {

@@ -6,6 +6,7 @@ use super::{
     exchange::{Exchange, ExchangeId, Leaving, Phase},
     standing::{self, Standing},
 };
+use crate::announcement::heartbeat::CONTINUES;
 use crate::effect::{Millis, Publication};
 use crate::envelope::prompt::seal_request;
 use crate::error::ErrorKind;
@@ -45,8 +46,6 @@ const DEADLINE_MS: u64 = 600_000;
 const HEDGE_MS: u64 = 300;
 /// A provider holds a prekey for so long at most; a question that it accepted can be asked of it again until then.
 pub(super) const PREKEY_MS: u64 = 4_440_000;
-/// Bit of a model's capabilities: it goes on from a given beginning of its answer.
-const CONTINUES: u32 = 1 << 2;
 
 /// A question under way.
 pub(super) struct Question {

@@ -2,11 +2,12 @@
 //! the request is known to be authentic and timely is dropped, all alike.
 
 use super::{
-    DEADLINE_MS, Drain, Effect, Job, Note, Provider, SessionId,
+    DEADLINE_MS, Drain, Effect, Job, Note, Offer, Provider, SessionId,
     load::Refusal,
     pace::Timer,
     session::{Phase, Session},
 };
+use crate::announcement::heartbeat::CONTINUES;
 use crate::effect::Millis;
 use crate::envelope::{
     prompt::{Opened, Request, Rid},
@@ -171,6 +172,10 @@ impl Provider {
         }
         if self.drain != Drain::No {
             return Verdict::Refuse(Code::Overloaded, DRAIN_RETRY_S);
+        }
+        let continues = |offer: &Offer| offer.model.id == body.model && offer.model.capabilities & CONTINUES != 0;
+        if !body.prefix.is_empty() && !self.config.offers.iter().any(continues) {
+            return Verdict::Refuse(Code::Unsupported, 0);
         }
         match self.load.admit(&self.config.offers, &body.model) {
             Err(Refusal::Unknown) => Verdict::Refuse(Code::ModelUnavailable, 0),

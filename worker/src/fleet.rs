@@ -10,6 +10,7 @@ use crate::{
     },
 };
 use privacyai::{
+    announcement::heartbeat::CONTINUES,
     client,
     provider::{Input, Offer},
 };
@@ -162,6 +163,8 @@ fn offer(model: &ModelConfig, runners: &[&Running], capacity: u32) -> Offer {
     let (concurrency, queue) = places(model, capacity);
     let first = runners.first();
     let context = runners.iter().filter_map(|running| running.context).min();
+    // The engine of this process goes on from any beginning.
+    let continues = !runners.is_empty() && runners.iter().all(|running| running.engine == EMBEDDED_ENGINE);
     Offer {
         model: client::Model {
             id: model.id.clone(),
@@ -172,7 +175,7 @@ fn offer(model: &ModelConfig, runners: &[&Running], capacity: u32) -> Offer {
             preset: model.preset.clone().unwrap_or_default(),
             quantisation: first.map_or("", |running| running.quantisation).to_owned(),
             engine: first.map_or("", |running| running.engine).to_owned(),
-            capabilities: model.capabilities,
+            capabilities: model.capabilities | if continues { CONTINUES } else { 0 },
             weights_hash: first.and_then(|running| running.weights_hash),
         },
         concurrency,

@@ -65,6 +65,7 @@ impl Bench {
                 session: SessionId(session),
                 model: model.to_owned(),
                 content: content.to_string().into_bytes(),
+                prefix: String::new(),
                 deadline: Millis(120_000),
             },
             Millis(0),

@@ -127,6 +127,7 @@ impl Bench {
             session: SessionId(session),
             model: "model".to_owned(),
             content: content.as_bytes().to_vec(),
+            prefix: String::new(),
             deadline: Millis(deadline),
         };
         self.scheduler.submit(job, Millis(0));

@@ -61,6 +61,7 @@ async fn no_log_holds_a_word_of_a_prompt_or_an_answer() {
             session: SessionId(session as u64),
             model: (*model).to_owned(),
             content: content.into_bytes(),
+            prefix: String::new(),
             deadline: Millis(60_000),
         };
         scheduler.submit(job, Millis(0));

@@ -28,6 +28,8 @@ pub struct ChatRequest {
     pub seed: Option<i64>,
     /// Most tokens of the answer. The scheduler clamps it to the model's own limit, so that backends always see a number.
     pub max_tokens: Option<u32>,
+    /// How the answer begins already; the model goes on from there. Mostly empty.
+    pub prefix: String,
     /// Allowed fields that only some servers understand, as they came: names are of [`PASSED_ON`].
     pub passed_on: Vec<(&'static str, Box<RawValue>)>,
 }
@@ -173,6 +175,7 @@ impl ChatRequest {
             stop: stop.into_iter().filter(|s| !s.is_empty()).collect(),
             seed: wire.seed,
             max_tokens: max_tokens.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+            prefix: String::new(),
             passed_on,
         })
     }

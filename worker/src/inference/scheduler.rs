@@ -213,6 +213,7 @@ impl Scheduler {
         let lane = self.lanes.get(&job.model).ok_or(Failure::new(code::MODEL_UNAVAILABLE))?.clone();
         let mut request = ChatRequest::parse(&job.content)?;
         drop(job.content);
+        request.prefix = job.prefix;
         let model = &lane.model;
         if let Some(system) = &model.system {
             request.prepend_system(system);

@@ -220,6 +220,9 @@ async fn answer(reply: &mut Reply, request: &Value, pace: Pace, started: Instant
     let stops: Vec<&str> = request["stop"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let stopped = words.iter().position(|word| model != "ignores_stop" && stops.iter().any(|stop| word.contains(stop)));
     words.truncate(stopped.unwrap_or(words.len()));
+    if let Some(begun) = begun_of(request) {
+        words = behind(words, &begun);
+    }
     if model == "breaks_characters" {
         words.iter_mut().for_each(|word| *word = word.replace('🌍', "\u{FFFD}\u{FFFD}"));
     }
@@ -346,6 +349,25 @@ fn question_of(request: &Value) -> String {
     let messages = request["messages"].as_array().cloned().unwrap_or_default();
     let last = messages.iter().rev().find(|message| message["role"] == "user");
     last.and_then(|message| message["content"].as_str()).unwrap_or_default().to_owned()
+}
+
+/// How the answer begins already: a last message of the assistant.
+fn begun_of(request: &Value) -> Option<String> {
+    let last = request["messages"].as_array()?.last()?;
+    (last["role"] == "assistant").then(|| last["content"].as_str().map(str::to_owned)).flatten()
+}
+
+/// The words that follow a beginning, which may end within one.
+fn behind(words: Vec<String>, begun: &str) -> Vec<String> {
+    let mut begun = begun;
+    let mut rest = Vec::new();
+    for word in words {
+        match begun.strip_prefix(word.as_str()) {
+            Some(after) => begun = after,
+            None => rest.push(word.strip_prefix(std::mem::take(&mut begun)).unwrap_or(&word).to_owned()),
+        }
+    }
+    rest
 }
 
 fn chunk(delta: &Value, finish: Option<&str>) -> String {

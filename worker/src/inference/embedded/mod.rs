@@ -140,10 +140,11 @@ impl Backend for Embedded {
             return Err(Failure::new(code::REFUSED));
         }
         let bytes: usize = request.messages.iter().map(|m| m.joined_text().len()).sum();
-        if bytes > self.context as usize * MAX_BYTES_PER_TOKEN {
+        if bytes.saturating_add(request.prefix.len()) > self.context as usize * MAX_BYTES_PER_TOKEN {
             return Err(Failure::new(code::TOO_LARGE));
         }
-        let prompt = self.prompter.encode(&request.messages).map_err(|_| Failure::new(code::BAD_REQUEST))?;
+        let mut prompt = self.prompter.encode(&request.messages).map_err(|_| Failure::new(code::BAD_REQUEST))?;
+        prompt.extend(self.prompter.encode_prefix(&request.prefix).map_err(|_| Failure::new(code::BAD_REQUEST))?);
         let room = (self.context as usize).saturating_sub(prompt.len());
         if prompt.is_empty() || room == 0 {
             return Err(Failure::new(code::TOO_LARGE));

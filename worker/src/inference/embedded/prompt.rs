@@ -91,6 +91,16 @@ impl Prompter {
         self.encode_as(messages, Turn::Open)
     }
 
+    /// The ids of an answer's given beginning, which follow those of the conversation.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn encode_prefix(&self, prefix: &str) -> Result<Vec<u32>, LoadError> {
+        let mut ids = Vec::new();
+        self.append(&self.literal, prefix, &mut ids)?;
+        Ok(ids)
+    }
+
     /// The ids of a conversation that begins with these messages, whatever follows.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The request as a server gets it.
 
-use crate::inference::{ChatRequest, Message, Part};
+use crate::inference::{ChatRequest, Message, Part, Role};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -20,9 +20,13 @@ pub struct Dialect {
 /// The JSON body.
 pub fn encode(request: &ChatRequest, dialect: Dialect) -> serde_json::Result<Vec<u8>> {
     let limit = request.max_tokens;
+    let begun = (!request.prefix.is_empty()).then(|| Message::text(Role::Assistant, &*request.prefix));
     serde_json::to_vec(&Body {
         model: &request.model,
-        messages: request.messages.iter().map(WireMessage::from).collect(),
+        messages: request.messages.iter().chain(&begun).map(WireMessage::from).collect(),
+        // vLLM's and SGLang's names; llama.cpp and Ollama go on from a last message of the assistant by themselves.
+        add_generation_prompt: begun.is_some().then_some(false),
+        continue_final_message: begun.is_some().then_some(true),
         stream: true,
         stream_options: (!dialect.no_stream_options).then_some(StreamOptions {
             include_usage: true,
@@ -42,6 +46,10 @@ pub fn encode(request: &ChatRequest, dialect: Dialect) -> serde_json::Result<Vec
 struct Body<'a> {
     model: &'a str,
     messages: Vec<WireMessage<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    add_generation_prompt: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continue_final_message: Option<bool>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
