@@ -11,7 +11,7 @@ use crate::conversation::Book;
 use crate::json;
 use crate::mirror;
 use crate::platform::{self, Entropy};
-use crate::port::{FULL, Settings, Update};
+use crate::port::{FULL, FreeView, Settings, Update};
 use crate::settings;
 use crate::storage::{Database, Storage, StorageError};
 use crate::transport::{Happening, Owner, Transport, WAITING_HAPPENINGS, Waku};
@@ -22,9 +22,10 @@ use gloo::timers::callback::Timeout;
 use network::Way;
 use panels::{PanelEvent, Panels};
 use privacyai::client::{AskId, Client, Effect, Input, Seen};
-use privacyai::effect::{Batch, Millis, Table};
+use privacyai::effect::{Batch, Millis, Row, Table};
 use privacyai::identity::ProviderId;
 use privacyai::map::Map;
+use privacyai::ranking::Place;
 use std::collections::VecDeque;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -40,6 +41,9 @@ const LONGEST_SLEEP_MS: u64 = 600_000;
 
 /// Providers kept to show: as many as the client's table holds (protocol section 5.10).
 const PROVIDERS: usize = 2_048;
+
+/// What the client machine knew when it was last stored.
+const KNOWN: [Table; 4] = [Table::Providers, Table::Health, Table::Ratings, Table::Quota];
 
 /// Starts the background in this context, with the module `./waku.js`.
 #[wasm_bindgen]
@@ -100,7 +104,13 @@ struct Background {
     connected: Vec<String>,
     running: Map<u64, Running>,
     providers: Map<ProviderId, Seen>,
-    measured_first_ms: Map<ProviderId, u32>,
+    /// The last times to the first word.
+    recent_first_ms: Map<ProviderId, Vec<u32>>,
+    /// What is left of the day's free requests.
+    free: Option<FreeView>,
+    /// The providers in the order of the automatic choice, as it was at a monotonic time.
+    places: Vec<Place>,
+    placed: f64,
     /// The conversation last open, and what of that is stored.
     open: Option<String>,
     stored_open: Option<String>,
@@ -119,7 +129,10 @@ impl Background {
         let way = Way::restore(stored(settings::NETWORK).await?)?;
         let open = stored(settings::OPEN).await?.and_then(|id| String::from_utf8(id).ok());
         let book = Book::restore(&database.scan(Table::Conversations).await?);
-        let known = database.scan(Table::Providers).await?;
+        let mut known = Vec::new();
+        for table in KNOWN {
+            known.extend(database.scan(table).await?);
+        }
         let (happened, happenings) = mpsc::channel(WAITING_HAPPENINGS);
         let (ticks, ticked) = mpsc::channel(1);
         let mut background = Self {
@@ -133,7 +146,10 @@ impl Background {
             connected: Vec::new(),
             running: Map::new(),
             providers: Map::new(),
-            measured_first_ms: Map::new(),
+            recent_first_ms: Map::new(),
+            free: None,
+            places: Vec::new(),
+            placed: 0.0,
             stored_open: open.clone(),
             open,
             later: VecDeque::new(),
@@ -142,10 +158,18 @@ impl Background {
             timer: None,
         };
         background.dial();
-        background.step(Input::Restored(known)).await;
+        background.begin(known).await;
         background.resume().await;
         background.save().await;
         Ok((background, happenings, ticked))
+    }
+
+    /// Tells the machine what is stored and what the user and the network set.
+    async fn begin(&mut self, known: Vec<Row>) {
+        let resumed = self.book.live().iter().map(|(_, live)| AskId(live.ask)).collect();
+        self.step(Input::FreeDaily(self.way.network.free_daily)).await;
+        self.step(Input::Wishes(settings::wishes(&self.settings))).await;
+        self.step(Input::Restored(known, resumed)).await;
     }
 
     async fn run(

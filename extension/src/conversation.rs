@@ -27,6 +27,8 @@ record! {
         pub view: MessageView,
         /// JSON events of the answer (reasoning, tool calls), in order.
         pub json: Vec<String>,
+        /// The question's number at the client machine, for an answer.
+        pub ask: Option<u64>,
     }
 }
 
@@ -208,6 +210,17 @@ impl Book {
         Ok(self.begin_answer(conversation.to_owned(), dropped, ask, new_id(), now_ms))
     }
 
+    /// Who gave the last whole answer before this one.
+    pub fn last_provider(&self, conversation: &str, answer: &str) -> Option<String> {
+        let order = &self.conversations.get(conversation)?.order;
+        let messages = self.messages.get(conversation)?;
+        let before = order.iter().take_while(|id| *id != answer).filter_map(|id| messages.get(id));
+        before
+            .filter(|message| message.view.phase == "complete")
+            .filter_map(|message| message.view.provider.clone())
+            .last()
+    }
+
     /// The chat request for an answer: every earlier message, none left out silently. Answers without a word are
     /// skipped, as they say nothing.
     pub fn content(&self, conversation: &str, answer: &str) -> Vec<u8> {
@@ -374,7 +387,7 @@ impl Book {
             (self.conversations.get_mut(conversation), self.messages.get_mut(conversation))
         {
             found.order.push(id.clone());
-            messages.insert(id.clone(), Message { view, json: Vec::new() });
+            messages.insert(id.clone(), Message { view, json: Vec::new(), ask: None });
             self.dirty.insert(conversation.to_owned(), ());
             self.dirty_messages.insert((conversation.to_owned(), id), ());
         }
@@ -404,25 +417,7 @@ fn title_of(text: &str) -> String {
 }
 
 fn empty_message(id: String, now_ms: u64) -> MessageView {
-    MessageView {
-        id,
-        role: String::new(),
-        text: String::new(),
-        phase: String::new(),
-        code: None,
-        retry_after: None,
-        provider: None,
-        provider_name: None,
-        model: None,
-        asked_ms: now_ms,
-        accept_ms: None,
-        first_ms: None,
-        total_ms: None,
-        tokens: None,
-        finish: None,
-        receipt: None,
-        route: None,
-    }
+    MessageView { id, asked_ms: now_ms, ..MessageView::default() }
 }
 
 #[cfg(test)]

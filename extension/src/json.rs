@@ -89,7 +89,7 @@ macro_rules! whole_numbers {
     };
 }
 
-whole_numbers!(u16 u32 u64 i64);
+whole_numbers!(u8 u16 u32 u64 i64);
 
 impl<T: Json> Json for Option<T> {
     fn to_json(&self) -> Value {
@@ -128,7 +128,7 @@ macro_rules! tuples {
     };
 }
 
-tuples!((0 A, 1 B)(0 A, 1 B, 2 C, 3 D));
+tuples!((0 A, 1 B)(0 A, 1 B, 2 C)(0 A, 1 B, 2 C, 3 D));
 
 /// A struct whose fields are those of an object.
 macro_rules! record {

@@ -36,6 +36,24 @@ tagged! {
             /// Another provider for this once.
             provider: Option<String>,
         },
+        /// Give an answer stars.
+        Rate = "rate" {
+            /// The conversation.
+            conversation: String,
+            /// The answer's message id.
+            answer: String,
+            /// 1 to 5.
+            stars: u8,
+            /// Bits: 1 wrong, 2 slow, 4 cut off, 8 of great help.
+            reasons: u8,
+        },
+        /// Never ask this provider again, or let it be asked again.
+        Block = "block" {
+            /// providerId text.
+            provider: String,
+            /// Never again.
+            on: bool,
+        },
         /// Stop the answer with this message id.
         Stop = "stop" {
             /// The answer's message id.
@@ -110,6 +128,13 @@ tagged! {
             conversations: Vec<ConversationRow>,
             /// The conversation last open, if there is one.
             open: Option<ConversationView>,
+            /// What is left of the day's free requests, once that is known.
+            free: Option<FreeView>,
+        },
+        /// What is left of the day's free requests changed.
+        Free = "free" {
+            /// Now.
+            free: FreeView,
         },
         /// The network's state changed.
         Network = "network" {
@@ -174,7 +199,7 @@ tagged! {
 
 record! {
     /// Settings, all of them stored sealed.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Settings {
         /// Entry nodes: WebSocket multiaddrs with peer id.
         pub entry_nodes: Vec<String>,
@@ -190,6 +215,27 @@ record! {
         pub model: Option<String>,
         /// Keys that the user changed: what they do, and the keys, empty for none.
         pub keys: Option<Vec<(String, String)>>,
+        /// What automatic choice looks at: `balanced` (also none), `fastest`, `cheapest` or `trusted`.
+        pub prefer: Option<String>,
+        /// providerId texts of those that are never asked.
+        pub blocked: Option<Vec<String>>,
+    }
+}
+
+record! {
+    /// What is left of the day's free requests.
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
+    pub struct FreeView {
+        /// A day's requests.
+        pub limit: u32,
+        /// Used or under way.
+        pub used: u32,
+        /// Of those, used without an answer.
+        pub lost: u32,
+        /// Of those, failed and open to the same providers.
+        pub open: u32,
+        /// Unix ms of the next UTC day.
+        pub reset_ms: u64,
     }
 }
 
@@ -212,7 +258,7 @@ record! {
 
 record! {
     /// A provider, as the panel shows it.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct ProviderView {
         /// providerId text, 52 characters.
         pub id: String,
@@ -230,8 +276,26 @@ record! {
         pub waiting: u32,
         /// Announced median response time in ms, 0 unknown.
         pub response_ms: u32,
-        /// First token in ms as measured here (last one), if there was one.
-        pub measured_first_ms: Option<u32>,
+        /// `online`, `busy`, `degraded`, `offline` or `unknown`: as announced, and as it served this user.
+        pub state: String,
+        /// Time to the first word in ms as measured here: half, and 95 of 100 requests, do not exceed it.
+        pub first_ms: Option<(u32, u32)>,
+        /// The last times to the first word, oldest first.
+        pub recent_first_ms: Vec<u32>,
+        /// Tokens a second as measured here, times ten.
+        pub tenth_tokens_per_s: Option<u32>,
+        /// Share of requests answered to their end, in permille, and of how many.
+        pub success: Option<(u32, u32)>,
+        /// This user's stars in thousandths, and how many ratings.
+        pub felt: Option<(u32, u32)>,
+        /// Its measured score in thousandths of a star, and of how many requests.
+        pub measured: Option<(u32, u32)>,
+        /// Its place in the automatic choice, the best is 0; none when it is not chosen from.
+        pub place: Option<u32>,
+        /// Why it stands there, in words.
+        pub why: Option<String>,
+        /// The user never wants it asked.
+        pub blocked: bool,
         /// Maximum concurrent requests.
         pub max_concurrent: u32,
         /// Its models.
@@ -263,6 +327,8 @@ record! {
         pub detail: String,
         /// Tokens a second as announced.
         pub tokens_per_s: u32,
+        /// Price of 10^6 prompt tokens and of 10^6 completion tokens in base units, as decimal digits; "0" is free.
+        pub price: (String, String),
     }
 }
 
@@ -296,7 +362,7 @@ record! {
 
 record! {
     /// A message.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct MessageView {
         /// Its id.
         pub id: String,
@@ -305,7 +371,7 @@ record! {
         /// Its text so far.
         pub text: String,
         /// For an answer: how it stands. `waiting`, `streaming`, `stalled`, `complete`, `truncated`, `stopped`, `error`,
-        /// `silent`, `no_provider`, `key_changed`, `no_network`.
+        /// `silent`, `no_provider`, `key_changed`, `no_network`, `limit`.
         pub phase: String,
         /// For `error`: the code of protocol section 5.8 and seconds until a retry may work.
         pub code: Option<u16>,
@@ -333,5 +399,15 @@ record! {
         pub receipt: Option<String>,
         /// Peer ids of the nodes that carried it out and back, as (out, back, out is provider's own, back is provider's own).
         pub route: Option<(String, String, bool, bool)>,
+        /// Why this provider, where the choice was ours.
+        pub why: Option<String>,
+        /// Name of a provider that was asked as well because the first word was late.
+        pub also_asked: Option<String>,
+        /// Where another provider took over: byte of the text, its name, whether it began anew.
+        pub cuts: Option<Vec<(u64, String, bool)>>,
+        /// The day's request that it took: `used`, `back` (given back) or `open` (to the same providers).
+        pub unit: Option<String>,
+        /// The user's stars.
+        pub stars: Option<u8>,
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::port::Settings;
 use crate::route;
-use privacyai::client::{Choice, Profile};
+use privacyai::client::{Choice, Profile, Wishes};
 use privacyai::effect::{Table, Write};
 use privacyai::identity::ProviderId;
+use privacyai::ranking::{Lists, Preset};
 use std::str::FromStr;
 
 /// Key of the settings in `Table::Settings`.
@@ -22,17 +23,12 @@ pub const ENTRY_NODES: usize = 3;
 /// Most keys that can be changed; the panel has ten.
 const KEYS: usize = 32;
 
+/// Most blocked providers.
+pub const BLOCKED: usize = 1_000;
+
 /// Settings of a new installation.
 pub fn default_settings() -> Settings {
-    Settings {
-        entry_nodes: Vec::new(),
-        profile: "balanced".into(),
-        theme: "system".into(),
-        whole_answers: false,
-        provider: None,
-        model: None,
-        keys: None,
-    }
+    Settings { profile: "balanced".into(), theme: "system".into(), ..Settings::default() }
 }
 
 /// Refuses settings that could not be carried out; the sentence says what and where.
@@ -55,6 +51,13 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     if !known(&settings.theme, &["system", "light", "dark"]) {
         return Err("The theme is unknown. Choose system, light or dark.".into());
     }
+    if settings.prefer.as_deref().is_some_and(|prefer| !known(prefer, &["balanced", "fastest", "cheapest", "trusted"]))
+    {
+        return Err("This way of choosing is unknown. Choose balanced, fastest, cheapest or trusted.".into());
+    }
+    if settings.blocked.as_ref().is_some_and(|ids| ids.len() > BLOCKED) {
+        return Err(format!("At most {BLOCKED} providers can be blocked. Let one be asked again first."));
+    }
     if settings.provider.as_deref().is_some_and(|id| ProviderId::from_str(id).is_err()) {
         return Err("The chosen provider's id is malformed. Choose one from the list.".into());
     }
@@ -72,6 +75,19 @@ pub fn profile(settings: &Settings) -> Profile {
         "high" => Profile::High,
         _ => Profile::Balanced,
     }
+}
+
+/// How the client machine shall choose.
+pub fn wishes(settings: &Settings) -> Wishes {
+    let preset = match settings.prefer.as_deref() {
+        Some("fastest") => Preset::Fastest,
+        Some("cheapest") => Preset::Cheapest,
+        Some("trusted") => Preset::Trusted,
+        _ => Preset::Balanced,
+    };
+    let blocked = settings.blocked.iter().flatten().filter_map(|id| ProviderId::from_str(id).ok());
+    let lists = Lists { blocked: blocked.map(|id| (id, ())).collect(), ..Lists::default() };
+    Wishes { weights: preset.weights(), lists }
 }
 
 /// Who shall answer: `once` for this question, else the chosen one, else the best.

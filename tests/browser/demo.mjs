@@ -13,7 +13,7 @@ try {
   await mkdir(task.screenshots, { recursive: true });
   say("Starting two providers and the browser");
   [market, browser] = await Promise.all([
-    Market.open({ providers: task.providers }),
+    Market.open({ providers: task.providers, free_daily: 3 }),
     Browser.open({ headless: !task.headed, viewport: task.headed ? null : undefined }),
   ]);
   await show();

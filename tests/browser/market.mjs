@@ -104,14 +104,21 @@ class Worker {
   }
 }
 
+/** An invite to the same network with another count of free requests a day. */
+function with_free_daily(invite, free_daily) {
+  const network = JSON.parse(Buffer.from(invite.slice("pam1:".length), "base64url").toString());
+  return `pam1:${Buffer.from(JSON.stringify({ ...network, free_daily })).toString("base64url")}`;
+}
+
 /** Several workers and the invite to them. */
 export class Market {
   /**
    * `providers`: `{handle, name, words}`, answering by the test server with so many words (as many
    * as one of its models lists: 1, 2, 5, 10, 20, 50, ... 10,000); without `words` by the
-   * embedded model. `pace`: of the test server.
+   * embedded model. `pace`: of the test server. `free_daily`: free requests a day that the invite names; more than the
+   * network's own where a case asks more.
    */
-  static async open({ providers, pace = {} }) {
+  static async open({ providers, pace = {}, free_daily = 1_000_000 }) {
     const market = new Market();
     market.folder = await temporary("market");
     market.workers = [];
@@ -119,7 +126,7 @@ export class Market {
       if (providers.some((provider) => provider.words || provider.model)) market.mock = await Mock.start(market.folder, pace);
       for (const provider of providers) market.workers.push(await market.worker(provider));
       await Promise.all(market.workers.map((worker) => worker.start()));
-      market.invite = await market.command("invite", providers[0].handle);
+      market.invite = with_free_daily(await market.command("invite", providers[0].handle), free_daily);
     } catch (error) {
       await market.close();
       throw error;

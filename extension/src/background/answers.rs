@@ -1,13 +1,20 @@
 //! What the client machine tells about questions and providers, as changes of messages and updates for panels.
 
-use super::{Background, PROVIDERS, Running, provider};
+use super::provider::{self, Known};
+use super::{Background, PROVIDERS, Running};
 use crate::conversation::{self, Message};
 use crate::mirror;
 use crate::platform;
-use crate::port::{MessageView, ProviderView, Update};
+use crate::port::{FreeView, MessageView, ProviderView, Update};
 use privacyai::client::{AskId, End, Event, Input, Seen};
 use privacyai::identity::ProviderId;
 use privacyai::map::Map;
+
+/// Times to the first word that are shown of a provider.
+const RECENT: usize = 20;
+
+/// The order of the automatic choice is made anew at most so often for what is shown, in ms.
+const PLACES_MS: f64 = 500.0;
 
 impl Background {
     pub(super) async fn show(&mut self, event: Event) {
@@ -17,7 +24,7 @@ impl Background {
                 self.way.set_clock_off(seconds);
                 self.tell_network();
             }
-            Event::Sent { ask, provider, model } => {
+            Event::Sent { ask, provider, model, why } => {
                 if let Some(running) = self.running.get_mut(&ask.0) {
                     running.provider = Some(provider);
                 }
@@ -26,9 +33,10 @@ impl Background {
                     message.provider = Some(provider.to_string());
                     message.provider_name = name;
                     message.model = Some(model);
+                    message.why = why.map(|why| why.to_string());
                 });
             }
-            Event::Accepted { ask, provider } => {
+            Event::Accepted { ask, provider, model } => {
                 if let Some(running) = self.running.get_mut(&ask.0) {
                     running.provider = Some(provider);
                 }
@@ -36,8 +44,31 @@ impl Background {
                 self.change(ask, |message, ms| {
                     message.provider = Some(provider.to_string());
                     message.provider_name = name;
+                    message.model = Some(model);
                     message.accept_ms.get_or_insert(ms);
                 });
+            }
+            Event::Hedged { ask, provider } => {
+                let name = self.provider_name(&provider);
+                self.change(ask, |message, _| message.also_asked = name);
+            }
+            Event::Continued { ask, provider, anew } => {
+                let name = self.provider_name(&provider).unwrap_or_else(|| provider.fingerprint());
+                self.change(ask, |message, _| {
+                    let at = message.text.len() as u64;
+                    message.cuts.get_or_insert_default().push((at, name, anew));
+                });
+            }
+            Event::Free(left) => {
+                let free = FreeView {
+                    limit: left.limit,
+                    used: left.used,
+                    lost: left.lost,
+                    open: left.open,
+                    reset_ms: left.reset.0,
+                };
+                self.free = Some(free);
+                self.panels.tell_all(&Update::Free { free });
             }
             Event::Text { ask, text } => self.text(ask, text),
             Event::Json { ask, json } => {
@@ -124,8 +155,32 @@ impl Background {
     }
 
     pub(super) fn provider_view(&self, seen: &Seen) -> ProviderView {
-        let measured = self.measured_first_ms.get(&seen.id).copied();
-        provider::view(seen, &self.transport.connected_peers(), measured)
+        let model = self.settings.model.as_deref();
+        let model = model.filter(|id| seen.models.iter().any(|model| model.id == *id));
+        let model = model.or(seen.models.first().map(|model| model.id.as_str())).unwrap_or_default();
+        let now = platform::now();
+        let place = self.places.iter().position(|place| place.provider == seen.id);
+        let known = Known {
+            health: self.client.health(&seen.id, model),
+            felt: self.client.felt(&seen.id, now),
+            recent_first_ms: self.recent_first_ms.get(&seen.id).map_or(&[], Vec::as_slice),
+            place: place.and_then(|at| Some((u32::try_from(at).ok()?, self.places.get(at)?))),
+            blocked: self.settings.blocked.iter().flatten().any(|id| *id == seen.id.to_string()),
+        };
+        provider::view(seen, &self.transport.connected_peers(), &known, now)
+    }
+
+    /// The order of the automatic choice anew, and each provider with its place in it.
+    pub(super) fn tell_places(&mut self) {
+        self.place();
+        for seen in self.providers.values() {
+            self.panels.tell_all(&Update::Provider { provider: self.provider_view(seen) });
+        }
+    }
+
+    fn place(&mut self) {
+        self.places = self.client.places(self.settings.model.as_deref(), platform::now());
+        self.placed = platform::monotonic_ms();
     }
 
     fn see(&mut self, seen: Seen) {
@@ -135,6 +190,10 @@ impl Background {
             if let Some(oldest) = oldest {
                 self.providers.remove(&oldest);
             }
+        }
+        // An order a moment old is good enough to be shown, and a market of thousands is heard often.
+        if platform::monotonic_ms() - self.placed > PLACES_MS || !self.places.iter().any(|it| it.provider == seen.id) {
+            self.place();
         }
         let view = self.provider_view(&seen);
         if seen.usable && self.way.is_connected() && self.way.discovered() {
@@ -157,7 +216,11 @@ impl Background {
                 measured = Some(*message.first_ms.get_or_insert(ms));
             });
             if let (true, Some(provider), Some(ms)) = (is_first, provider, measured) {
-                self.measured_first_ms.insert(provider, ms);
+                let recent = self.recent_first_ms.get_or_insert_with(provider, Vec::new);
+                if recent.len() == RECENT {
+                    recent.remove(0);
+                }
+                recent.push(ms);
             }
         }
         self.book.append(&conversation, &answer, &text);
@@ -180,10 +243,23 @@ impl Background {
     }
 
     fn end(&mut self, ask: AskId, end: &End) {
+        let accepted = self
+            .running
+            .get(&ask.0)
+            .and_then(|running| self.book.message(&running.conversation, &running.answer)?.view.accept_ms);
+        let unit = match end {
+            End::Limit => None,
+            End::Complete => Some("used"),
+            End::Cancelled if accepted.is_some() => Some("used"),
+            _ if accepted.is_some() => Some("open"),
+            _ => Some("back"),
+        };
+        self.change(ask, |message, _| message.unit = unit.map(Into::into));
         let no_network = self.running.get(&ask.0).is_some_and(|running| running.unsent) && !self.way.is_connected();
         match end {
             End::Complete => self.finish(ask.0, "complete", |_| ()),
             End::Truncated => self.finish(ask.0, "truncated", |_| ()),
+            End::Limit => self.finish(ask.0, "limit", |_| ()),
             End::Cancelled => self.finish(ask.0, "stopped", |_| ()),
             End::Silent | End::NoProvider if no_network => self.finish(ask.0, "no_network", |_| ()),
             End::Silent => self.finish(ask.0, "silent", |_| ()),

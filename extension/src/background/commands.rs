@@ -11,6 +11,7 @@ use crate::settings;
 use crate::storage::Storage;
 use privacyai::client::{Ask, AskId, Client, Input};
 use privacyai::identity::ProviderId;
+use privacyai::reputation::Rating;
 use std::str::FromStr;
 
 /// Longest chat request in bytes: it must fit the largest size class with the body around it (protocol section 4).
@@ -42,13 +43,29 @@ impl Background {
                 let now = platform::now().0;
                 let (of, replaced) = (conversation.as_deref(), replaces.as_deref());
                 let asked = self.book.ask(of, replaced, &text, ask, &mut new_id, now)?;
-                self.put(ask, asked, provider.as_deref()).await;
+                self.put(ask, asked, provider.as_deref(), None).await;
             }
             Command::Retry { conversation, answer, provider } => {
                 self.load(&conversation).await;
                 let ask = new_ask();
+                // Where that answer failed, its request of the day is open to those who accepted it.
+                let failed = self.book.message(&conversation, &answer);
+                let unit = failed.filter(|message| message.view.unit.as_deref() == Some("open"));
+                let unit = unit.and_then(|message| message.ask);
                 let asked = self.book.retry(&conversation, &answer, ask, &mut new_id, platform::now().0)?;
-                self.put(ask, asked, provider.as_deref()).await;
+                self.put(ask, asked, provider.as_deref(), unit).await;
+            }
+            Command::Rate { conversation, answer, stars, reasons } => {
+                self.rate(&conversation, &answer, stars, reasons).await?;
+            }
+            Command::Block { provider, on } => {
+                ProviderId::from_str(&provider).map_err(|_| "This provider's id is malformed.")?;
+                let mut blocked = self.settings.blocked.clone().unwrap_or_default();
+                blocked.retain(|id| *id != provider);
+                if on {
+                    blocked.push(provider);
+                }
+                self.replace_settings(Settings { blocked: Some(blocked), ..self.settings.clone() }).await?;
             }
             Command::Stop { answer } => self.stop(&answer).await,
             Command::Open { conversation } => {
@@ -116,9 +133,11 @@ impl Background {
 
     /// Puts a question that the book has taken. It is stored with the end of this word; what the machine needs to keep
     /// before it leaves, the machine asks for itself.
-    async fn put(&mut self, ask: u64, asked: Asked, provider: Option<&str>) {
+    async fn put(&mut self, ask: u64, asked: Asked, provider: Option<&str>, unit: Option<u64>) {
         let Asked { conversation, answer, dropped } = asked;
         let content = self.book.content(&conversation, &answer);
+        let last = self.book.last_provider(&conversation, &answer).and_then(|id| ProviderId::from_str(&id).ok());
+        self.book.change(&conversation, &answer, |message| message.ask = Some(ask));
         let running = Running {
             conversation: conversation.clone(),
             answer,
@@ -144,6 +163,8 @@ impl Background {
             model: if provider.is_some() { None } else { self.settings.model.clone() },
             content,
             profile: settings::profile(&self.settings),
+            last,
+            unit: unit.map(AskId),
         };
         if self.way.is_connected() {
             self.step(Input::Ask(question)).await;
@@ -180,6 +201,8 @@ impl Background {
         let dial = new.entry_nodes != self.settings.entry_nodes;
         self.settings = new;
         self.keep_settings().await;
+        self.step(Input::Wishes(settings::wishes(&self.settings))).await;
+        self.tell_places();
         if dial {
             self.dial_anew().await;
         }
@@ -202,7 +225,26 @@ impl Background {
             providers: self.providers.values().map(|seen| self.provider_view(seen)).collect(),
             conversations: self.book.rows(),
             open,
+            free: self.free,
         }
+    }
+
+    async fn rate(&mut self, conversation: &str, answer: &str, stars: u8, reasons: u8) -> Result<(), String> {
+        if !(1..=5).contains(&stars) {
+            return Err("Stars go from 1 to 5.".into());
+        }
+        self.load(conversation).await;
+        let rated = self.book.message(conversation, answer).and_then(|message| message.view.provider.clone());
+        let provider = rated.and_then(|id| ProviderId::from_str(&id).ok()).ok_or("Nobody answered here.")?;
+        let rating = Rating { provider, stars, reasons, at: platform::now() };
+        self.step(Input::Rate(answer.as_bytes().to_vec(), rating)).await;
+        let changed = self.book.change(conversation, answer, |message| message.view.stars = Some(stars));
+        if let Some(message) = changed {
+            let (conversation, message) = (conversation.to_owned(), message.view.clone());
+            self.panels.tell_all(&Update::Message { conversation, message });
+        }
+        self.tell_places();
+        Ok(())
     }
 
     async fn export(&mut self) -> String {
@@ -230,12 +272,14 @@ impl Background {
         self.timer = None;
         self.book = Default::default();
         self.providers.clear();
-        self.measured_first_ms.clear();
+        self.recent_first_ms.clear();
+        self.places.clear();
+        self.free = None;
         (self.open, self.stored_open) = (None, None);
         self.settings = settings::default_settings();
         self.way = Way::restore(None).map_err(|error| error.to_string())?;
         self.dial();
-        self.step(Input::Restored(Vec::new())).await;
+        self.begin(Vec::new()).await;
         let snapshot = self.snapshot().await;
         self.panels.tell_all(&snapshot);
         cleared.map_err(|error| format!("Not everything could be deleted: {error}. Remove the extension to be sure."))

@@ -146,6 +146,7 @@ impl Background {
         self.way.network = network;
         self.write(vec![settings::row(settings::NETWORK, Some(json))]).await;
         self.keep_settings().await;
+        self.step(Input::FreeDaily(self.way.network.free_daily)).await;
         self.dial_anew().await;
         Ok(())
     }

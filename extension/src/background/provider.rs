@@ -2,10 +2,40 @@
 
 use crate::port::{ModelView, ProviderView};
 use privacyai::client::{Model, Seen, Status};
+use privacyai::effect::Millis;
+use privacyai::health::{Health, State};
 use privacyai::identity::ProviderId;
+use privacyai::ranking::Place;
+use privacyai::reputation::{self, Score};
 
-/// `connected` are the peer ids of the usable entry nodes, `measured_first_ms` the last first word measured here.
-pub fn view(seen: &Seen, connected: &[String], measured_first_ms: Option<u32>) -> ProviderView {
+/// What is known of a provider besides its announcement.
+pub struct Known<'a> {
+    /// How it served this user.
+    pub health: Option<&'a Health>,
+    /// How this user rated it.
+    pub felt: Option<Score>,
+    /// The last times to the first word, oldest first.
+    pub recent_first_ms: &'a [u32],
+    /// Its place in the automatic choice.
+    pub place: Option<(u32, &'a Place)>,
+    /// It is never asked.
+    pub blocked: bool,
+}
+
+/// `connected` are the peer ids of the usable entry nodes.
+pub fn view(seen: &Seen, connected: &[String], known: &Known<'_>, now: Millis) -> ProviderView {
+    let fresh = Health::default();
+    let health = known.health.unwrap_or(&fresh);
+    let state = match health.state(seen.status, seen.usable, now) {
+        State::Online => "online",
+        State::Busy => "busy",
+        State::Degraded => "degraded",
+        State::Offline => "offline",
+        State::Unknown => "unknown",
+    };
+    let requests = health.requests(now);
+    let success = health.success_permille().map(|permille| (permille, requests));
+    let told = |score: Score| (score.thousandths, score.count);
     let status = match seen.status {
         Status::Online => "online",
         Status::Busy => "busy",
@@ -21,7 +51,16 @@ pub fn view(seen: &Seen, connected: &[String], measured_first_ms: Option<u32>) -
         status: status.into(),
         waiting: seen.queue,
         response_ms: seen.response_ms,
-        measured_first_ms,
+        state: state.into(),
+        first_ms: health.first_ms(500).zip(health.first_ms(950)),
+        recent_first_ms: known.recent_first_ms.to_vec(),
+        tenth_tokens_per_s: health.tenth_tokens_per_s(),
+        success,
+        felt: known.felt.map(told),
+        measured: success.map(|(permille, requests)| told(reputation::measured(permille, requests))),
+        place: known.place.map(|(at, _)| at),
+        why: known.place.map(|(_, place)| place.reason.to_string()),
+        blocked: known.blocked,
         max_concurrent: seen.max_concurrent,
         models: seen.models.iter().map(model).collect(),
         heard_ms: seen.heard.0,
@@ -48,5 +87,6 @@ fn model(model: &Model) -> ModelView {
         context: model.context,
         detail: detail.join(" · "),
         tokens_per_s: model.tokens_per_s,
+        price: (model.price_in.to_string(), model.price_out.to_string()),
     }
 }

@@ -250,21 +250,11 @@ mod tests {
         MessageView {
             id: "m".into(),
             role: "assistant".into(),
-            text: String::new(),
             phase: "complete".into(),
-            code: None,
-            retry_after: None,
-            provider: None,
-            provider_name: None,
-            model: None,
-            asked_ms: 0,
-            accept_ms: None,
             first_ms: Some(620),
             total_ms: Some(3_867),
             tokens: Some((38, 264)),
-            finish: None,
-            receipt: None,
-            route: None,
+            ..MessageView::default()
         }
     }
 

@@ -184,7 +184,7 @@ fn facts(
         provider.models.iter().map(|model| model_line(app, &provider, model, provider.models.len() > 1)).collect();
     let models = View::from(models);
     let announced = if provider.response_ms == 0 { "–".into() } else { format::seconds(provider.response_ms.into()) };
-    let here = provider.measured_first_ms.map_or_else(|| "–".to_owned(), |ms| format::seconds(ms.into()));
+    let here = provider.first_ms.map_or_else(|| "–".to_owned(), |(ms, _)| format::seconds(ms.into()));
     let speed = provider.models.first().map_or(0, |model| model.tokens_per_s);
     let speed = if speed == 0 { "–".to_owned() } else { format::count(speed.into()) };
     let at_once = format::count(provider.max_concurrent.into());

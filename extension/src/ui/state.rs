@@ -7,7 +7,7 @@ use std::rc::Rc;
 use sycamore::prelude::*;
 
 use super::link;
-use crate::port::{Command, ConversationRow, MessageView, NetworkView, ProviderView, Settings};
+use crate::port::{Command, ConversationRow, FreeView, MessageView, NetworkView, ProviderView, Settings};
 
 /// Where the panel is.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +78,8 @@ pub struct App {
     pub settings: Signal<Settings>,
     /// The way to the network.
     pub network: Signal<NetworkView>,
+    /// What is left of the day's free requests.
+    pub free: Signal<Option<FreeView>>,
     /// Seen providers, best first.
     pub providers: Signal<Vec<ProviderView>>,
     /// Conversations, newest first.
@@ -112,15 +114,7 @@ pub struct App {
 
 /// Settings until the first snapshot.
 fn no_settings() -> Settings {
-    Settings {
-        entry_nodes: Vec::new(),
-        profile: "balanced".into(),
-        theme: "system".into(),
-        whole_answers: false,
-        provider: None,
-        model: None,
-        keys: None,
-    }
+    Settings { profile: "balanced".into(), theme: "system".into(), ..Settings::default() }
 }
 
 thread_local! {
@@ -142,6 +136,7 @@ impl App {
             linked: create_signal(false),
             settings: create_signal(no_settings()),
             network: create_signal(NetworkView::default()),
+            free: create_signal(None),
             providers: create_signal(Vec::new()),
             conversations: create_signal(Vec::new()),
             open: create_signal(None),

@@ -23,10 +23,11 @@ impl App {
     /// Takes one update in.
     pub fn apply(self, update: Update) {
         match update {
-            Update::Snapshot { settings, network, providers, conversations, open } => batch(|| {
+            Update::Snapshot { settings, network, providers, conversations, open, free } => batch(|| {
                 self.linked.set(true);
                 self.settings.set(settings);
                 self.network.set(network);
+                self.free.set(free);
                 self.providers.set(sorted(providers));
                 self.conversations.set(conversations);
                 self.reopen(open);
@@ -60,6 +61,7 @@ impl App {
                     self.grow_later(answer, text);
                 }
             }
+            Update::Free { free } => self.free.set(Some(free)),
             Update::Settings { settings } => self.settings.set(settings),
             Update::Invite { changes, error } => self.invite.set(Some(InviteView { changes, error })),
             Update::Exported { json } => super::settings::save_file(&json),
