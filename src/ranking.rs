@@ -16,8 +16,8 @@ use alloc::{string::String, vec::Vec};
 use core::fmt;
 use rand_core::Rng;
 
-/// Who has not been measured is taken at the word of its announcement, or for so slow, in ms.
-const UNKNOWN_FIRST_MS: u32 = 1_500;
+/// Twice the best time to the first word costs so many of 1,000: who is a little slower is nearly as good.
+const PER_DOUBLING: u32 = 250;
 
 /// Who has not been measured counts as succeeding so often, in permille, ...
 const PRIOR_PERMILLE: u32 = 900;
@@ -200,6 +200,8 @@ pub fn spread<'a>(places: &'a [Place], rng: &mut impl Rng) -> Option<&'a Place> 
 struct Best {
     of: u32,
     first_ms: u32,
+    /// Who has neither been measured nor announces a time is taken for as quick as most, so that newcomers are tried.
+    usual_ms: u32,
     price: u128,
     stars: Map<ProviderId, u32>,
     top_stars: u32,
@@ -207,10 +209,13 @@ struct Best {
 
 impl Best {
     fn of(candidates: &[Candidate<'_>]) -> Self {
+        let mut times: Vec<u32> = candidates.iter().filter_map(first_ms).collect();
+        times.sort_unstable();
         let stars: Map<_, _> = candidates.iter().map(|it| (it.seen.id, stars(it))).collect();
         Self {
             of: u32::try_from(candidates.len()).unwrap_or(u32::MAX),
-            first_ms: candidates.iter().map(first_ms).min().unwrap_or(0),
+            first_ms: times.first().copied().unwrap_or(0),
+            usual_ms: times.get(times.len() / 2).copied().unwrap_or(0),
             price: candidates.iter().map(price).min().unwrap_or(0),
             top_stars: stars.values().copied().max().unwrap_or(0),
             stars,
@@ -219,7 +224,7 @@ impl Best {
 
     fn place(&self, candidate: &Candidate<'_>, weights: Weights, now: Millis) -> Place {
         let Candidate { seen, model, health, .. } = candidate;
-        let quick = ratio(u128::from(self.first_ms.max(INSTANT_MS)), u128::from(first_ms(candidate).max(INSTANT_MS)));
+        let quick = quickness(self.first_ms, first_ms(candidate).unwrap_or(self.usual_ms));
         let cheap = ratio(self.price, price(candidate));
         let stars = self.stars.get(&seen.id).copied().unwrap_or(0);
         let trusted = (stars.saturating_sub(1_000)) / 4;
@@ -262,11 +267,21 @@ fn ratio(best: u128, value: u128) -> u32 {
     }
 }
 
+/// 1,000 for the best time, less for each doubling of it; a person does not feel a difference below [`INSTANT_MS`].
+fn quickness(best_ms: u32, ms: u32) -> u32 {
+    let (best, ms) = (u64::from(best_ms.max(INSTANT_MS)), u64::from(ms.max(INSTANT_MS)));
+    // The logarithm to base 2, in thousandths, straight between whole doublings.
+    let ratio = (ms * 1_000 / best).max(1_000);
+    let doublings = u64::from((ratio / 1_000).ilog2());
+    let rest = (ratio >> doublings) - 1_000;
+    let lost = (doublings * 1_000 + rest) * u64::from(PER_DOUBLING) / 1_000;
+    u32::try_from(1_000u64.saturating_sub(lost)).unwrap_or(0)
+}
+
 /// Median time to the first word: measured here, else as announced.
-fn first_ms(candidate: &Candidate<'_>) -> u32 {
+fn first_ms(candidate: &Candidate<'_>) -> Option<u32> {
     let measured = candidate.health.and_then(|health| health.first_ms(500));
-    let announced = Some(candidate.seen.response_ms).filter(|ms| *ms > 0);
-    measured.or(announced).unwrap_or(UNKNOWN_FIRST_MS)
+    measured.or(Some(candidate.seen.response_ms).filter(|ms| *ms > 0))
 }
 
 /// Of a request with three times as many prompt tokens as completion tokens, as chats have.

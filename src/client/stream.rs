@@ -31,6 +31,8 @@ pub(super) const MIRROR_MS: u64 = 1_000;
 const TAIL_TICK_MS: u64 = 250;
 /// A tail's last frames travel for a while.
 const TAIL_GRACE_MS: u64 = 2_000;
+/// An accept that promises a longer wait than this, in seconds, is hedged at once.
+const QUEUED_S: u16 = 2;
 /// Code of an answer that says that it failed but not how.
 const FAILED: u16 = 10;
 
@@ -111,6 +113,10 @@ impl Client {
         let hedged = question.hedge == Hedge::Yes;
         question.winner = Some(id);
         out.push(Effect::Event(Event::Accepted { ask, provider, model }));
+        if estimate_s >= QUEUED_S && question.hedge_at.is_some() {
+            // It says itself that the question waits there: somebody else may be free.
+            question.hedge_at = Some(now);
+        }
         self.mirror(id, now, out);
         if !hedged {
             self.leave_rivals(ask, id, now, rng, out);

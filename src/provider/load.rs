@@ -11,7 +11,7 @@ use alloc::{
 };
 
 /// Back to online only after so long without waiting jobs, so that the status does not flutter.
-const HYSTERESIS_MS: u64 = 5_000;
+const HYSTERESIS_MS: u64 = 1_000;
 /// Sessions that the announced response time is the median of.
 const RECENT: usize = 32;
 /// `retry_after` of a refusal when nothing was measured yet, and its largest value, in seconds.
@@ -169,8 +169,8 @@ mod tests {
         load.begin(SessionId(3), "b".into());
         assert_eq!(load.status(&offers, false, Millis(100)), (Status::Busy, None));
         assert!(load.end(SessionId(3)) && !load.end(SessionId(3)));
-        assert_eq!(load.status(&offers, false, Millis(200)), (Status::Busy, Some(Millis(5_100))));
-        assert_eq!(load.status(&offers, false, Millis(5_100)), (Status::Online, None));
+        assert_eq!(load.status(&offers, false, Millis(200)), (Status::Busy, Some(Millis(1_100))));
+        assert_eq!(load.status(&offers, false, Millis(1_100)), (Status::Online, None));
         assert_eq!(load.status(&offers, true, Millis(5_100)).0, Status::Offline);
         assert_eq!(load.status(&[], false, Millis(5_100)).0, Status::Offline);
     }

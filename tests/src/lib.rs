@@ -8,6 +8,8 @@ pub mod external;
 pub mod golden;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod memory_network;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod simulation;
 pub mod timing;
 
 /// A named check; its error says what differs.

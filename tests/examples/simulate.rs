@@ -1,0 +1,96 @@
+//! Plays markets in virtual time, for `cargo xtask simulate`: `simulate PROVIDERS CLIENTS REQUESTS SEED`. Prints a table
+//! and, as its last line, the report as JSON.
+
+use privacyai_tests::simulation::{Outcome, Scenario, compare, simulate};
+use std::time::Instant;
+
+const HOUR_MS: u64 = 3_600_000;
+
+fn main() -> Result<(), String> {
+    let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
+    let [providers, clients, requests, seed] = numbers[..] else {
+        return Err("simulate PROVIDERS CLIENTS REQUESTS SEED".into());
+    };
+    let hour = Scenario {
+        providers: providers as usize,
+        clients: clients as usize,
+        requests: requests as usize,
+        seed,
+        span_ms: HOUR_MS,
+        slots: 2,
+        service_ms: 3_000,
+        free_daily: 3,
+        loss: 10,
+        faults: true,
+    };
+
+    println!("An hour with loss, churn and a regional outage, for more and more clients:");
+    println!(
+        "{:>8} {:>9} {:>9} {:>9} {:>9} {:>6} {:>8}",
+        "clients", "requests", "answered", "misrouted", "p95 wait", "gini", "seconds"
+    );
+    let mut last = None;
+    for parts in [100, 10, 1] {
+        let clients = (hour.clients / parts).max(1);
+        if parts > 1 && clients < 100 {
+            continue;
+        }
+        let began = Instant::now();
+        let outcome = simulate(Scenario { clients, requests: (hour.requests / parts).max(1), ..hour });
+        let seconds = began.elapsed().as_secs_f64();
+        println!(
+            "{:>8} {:>9} {:>8.2}% {:>9} {:>6} ms {:>6.2} {:>8.1}",
+            outcome.clients,
+            outcome.requests,
+            outcome.answered_ratio * 100.0,
+            outcome.misrouted,
+            outcome.wait_p95_ms,
+            outcome.gini,
+            seconds
+        );
+        last = Some((outcome, seconds));
+    }
+    let (outcome, seconds) = last.ok_or("nothing was simulated")?;
+    println!("How the questions ended: {:?}; {:.3} requests a question", outcome.ends, outcome.requests_per_question);
+
+    // One slot a provider and jobs of ten seconds: seven of ten slots are taken all the time.
+    let service_ms = 10_000;
+    let span_ms = requests * service_ms * 10 / (7 * providers.max(1));
+    let full = Scenario { slots: 1, service_ms, span_ms, free_daily: u32::MAX, loss: 0, faults: false, ..hour };
+    let began = Instant::now();
+    let busy = simulate(full);
+    let (knows, chance) = compare(full);
+    println!("\nAt 70 % of all capacity, until a model begins, 95 of 100 wait at most:");
+    println!(
+        "  {:>6} ms  these clients ({:.1} s to simulate, gini {:.2})",
+        busy.wait_p95_ms,
+        began.elapsed().as_secs_f64(),
+        busy.gini
+    );
+    println!("  {knows:>6} ms  a dispatcher that knows every queue");
+    println!("  {chance:>6} ms  blind chance");
+
+    println!("{}", report(&outcome, seconds, &busy, (knows, chance))?);
+    Ok(())
+}
+
+fn report(outcome: &Outcome, seconds: f64, busy: &Outcome, others: (u64, u64)) -> Result<String, String> {
+    let mut report = serde_json::to_value(outcome).map_err(|error| error.to_string())?;
+    report["seconds"] = seconds.into();
+    report["peak_mib"] = peak_mib().into();
+    report["at_70_percent"] = serde_json::json!({
+        "wait_p95_ms": busy.wait_p95_ms,
+        "dispatcher_p95_ms": others.0,
+        "random_p95_ms": others.1,
+        "answered_ratio": busy.answered_ratio,
+        "gini": busy.gini,
+    });
+    Ok(report.to_string())
+}
+
+/// Most memory that this process has had, in MiB; 0 where the system does not say.
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).map_or(0, |kib| kib / 1_024)
+}
