@@ -3,18 +3,22 @@
 
 const SETTINGS = {
   entry_nodes: ["/ip4/127.0.0.1/tcp/1/ws/p2p/16Uiu2HAm1"], profile: "balanced", theme: "system", whole_answers: false, provider: null, model: null,
-  keys: null,
+  keys: null, prefer: null, blocked: null,
 };
 
 /** An id of 52 characters that begins with `head`. */
 export const id_of = (head) => head.padEnd(52, "a");
 
+/** A model that costs nothing. */
+export const model = (id, more = {}) => ({ id, context: 32768, detail: "8-bit", tokens_per_s: 84, price: ["0", "0"], ...more });
+
 /** A provider that is online. */
 export function provider(name, more = {}) {
   return {
     id: id_of(name.toLowerCase().replace(/[^a-z]/g, "")), handle: name.toLowerCase(), name, fingerprint: "abcdefghijklmnop", glyph: 9362,
-    status: "online", waiting: 0, response_ms: 410, measured_first_ms: null, max_concurrent: 4, heard_ms: Date.now() + 3_600_000, usable: true,
-    models: [{ id: "qwen3-14b", context: 32768, detail: "8-bit", tokens_per_s: 84 }], key_changed_from: null, equivocated: false, confirmed: true,
+    status: "online", waiting: 0, response_ms: 410, state: "online", first_ms: [410, 860], recent_first_ms: [430, 390, 520, 400, 410],
+    tenth_tokens_per_s: 840, success: [991, 312], felt: null, measured: [4960, 312], place: null, why: null, blocked: false, max_concurrent: 4, heard_ms: Date.now() + 3_600_000, usable: true,
+    models: [model("qwen3-14b")], key_changed_from: null, equivocated: false, confirmed: true,
     hides_ip: true, ...more,
   };
 }
@@ -24,7 +28,7 @@ export function message(id, more = {}) {
   return {
     id, role: "assistant", text: "", phase: "complete", code: null, retry_after: null, provider: id_of("fjord"), provider_name: "Fjord",
     model: "qwen3-14b", asked_ms: Date.now(), accept_ms: 90, first_ms: 410, total_ms: 3_400, tokens: [38, 264], finish: "stop", receipt: "valid",
-    route: ["12D3KooWOut", "12D3KooWBack", false, false], ...more,
+    route: ["12D3KooWOut", "12D3KooWBack", false, false], why: null, also_asked: null, cuts: null, unit: null, stars: null, ...more,
   };
 }
 
@@ -32,7 +36,7 @@ export function message(id, more = {}) {
 export const exchange = (n, question, answer) => [message(`q${n}`, { role: "user", phase: "", text: question }), message(`a${n}`, answer)];
 
 /** Opens a panel on what the background would tell first. */
-export async function scripted(browser, { settings, network, providers, messages, conversations } = {}, viewport = { width: 400, height: 600 }) {
+export async function scripted(browser, { settings, network, providers, messages, conversations, free } = {}, viewport = { width: 400, height: 600 }) {
   const page = await browser.context.newPage();
   await page.setViewportSize(viewport);
   const open = messages ? { id: "c1", title: "A chat", messages } : null;
@@ -40,7 +44,7 @@ export async function scripted(browser, { settings, network, providers, messages
     is: "snapshot", settings: { ...SETTINGS, ...settings },
     network: { state: "connected", next_try_s: null, nodes: [], clock_off_s: null, discovery_ms: 900, ...network },
     providers: providers ?? [provider("Fjord"), provider("Kestrel")],
-    conversations: conversations ?? (open ? [{ id: "c1", title: "A chat", changed_ms: Date.now(), messages: messages.length }] : []), open,
+    conversations: conversations ?? (open ? [{ id: "c1", title: "A chat", changed_ms: Date.now(), messages: messages.length }] : []), open, free: free ?? null,
   };
   await page.addInitScript(script, JSON.stringify(snapshot));
   await page.goto(`chrome-extension://${browser.id}/panel.html?view=panel`);

@@ -7,7 +7,7 @@ use sycamore::prelude::*;
 
 use super::blocks::{Block, Blocks};
 use super::state::{App, Page, Row, is_running};
-use super::{app, clipboard, format, glyph, icon, keys, list, markdown, notice, status};
+use super::{app, clipboard, format, glyph, icon, keys, list, markdown, notice, quota, status};
 use crate::port::{Command, MessageView};
 
 /// A wait shorter than this is not worth a line, in ms.
@@ -236,6 +236,12 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
 
 /// Asks the question of this answer again.
 pub fn retry(app: App, answer: &str, provider: Option<String>) {
+    let row = app.rows.with_untracked(|rows| rows.iter().find(|row| *row.id == *answer).cloned());
+    let unit = row.and_then(|row| row.view.with_untracked(|view| view.unit.clone()));
+    // Asking again drops what is there: not for a question that could not be sent.
+    if quota::refuses(app, unit.as_deref()) {
+        return;
+    }
     if let Some(conversation) = app.open.get_clone_untracked() {
         app.send(Command::Retry { conversation, answer: answer.to_owned(), provider });
     }

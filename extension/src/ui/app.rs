@@ -6,7 +6,8 @@ use sycamore::prelude::*;
 use super::icon::{self, Icon};
 use super::state::{App, Overlay, Page};
 use super::{
-    answer, chat, details, draft, history, key_change, keyboard, keys, link, live, page, palette, providers, settings,
+    answer, chat, details, draft, history, key_change, keyboard, keys, link, live, page, palette, providers, quota,
+    settings,
 };
 use crate::port::FULL;
 
@@ -35,7 +36,7 @@ fn root() -> View {
     create_effect(move || set_theme(&app.settings.with(|settings| settings.theme.clone())));
     create_effect(move || {
         // A queued question leaves by itself as soon as somebody can read it.
-        if app.queued.get() && app.reader().is_some_and(|reader| reader.usable) {
+        if app.queued.get() && quota::spent(app).is_none() && app.reader().is_some_and(|reader| reader.usable) {
             untrack(|| app.ask());
         }
     });

@@ -4,7 +4,7 @@ use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::state::{App, Page, is_running};
-use super::{format, icon, keyboard, keys, status};
+use super::{format, icon, keyboard, keys, quota, status};
 use crate::port::{Command, ProviderView};
 
 /// The footer's sentence holds at most this many characters.
@@ -12,12 +12,14 @@ const FOOTER_MOST: usize = 40;
 
 /// Draws it.
 pub fn composer(app: App) -> View {
+    let (card, limit) = (quota::card(app), create_selector(move || quota::spent(app)));
     let running = create_selector(move || app.running().map(|row| row.id.to_string()));
     let blank = create_selector(move || app.draft.with(|draft| draft.trim().is_empty()));
     let follow_up = create_selector(move || app.rows.with(|rows| !rows.is_empty()));
     let (chip, footer, editing) = (chip(app), footer(app), editing(app));
     view! {
         div(class="mx-auto w-full max-w-[704px] flex-none px-3 pt-1.5") {
+            (card)
             (editing)
             div(class="rounded-card border border-edge bg-bg focus-within:border-ink2") {
                 textarea(
@@ -33,7 +35,7 @@ pub fn composer(app: App) -> View {
                     (match running.get_clone() {
                         Some(answer) => stop_button(app, answer),
                         None if app.queued.get() => queue_button(app),
-                        None => send_button(app, blank),
+                        None => limit.get().map_or_else(|| send_button(app, blank), |free| quota::send_later(app, &free, blank)),
                     })
                 }
             }
@@ -158,7 +160,7 @@ type Footer = (String, String, bool);
 
 fn footer(app: App) -> View {
     let line = create_selector(move || footer_line(app));
-    let lock = icon::icon(icon::LOCK, 12);
+    let (lock, meter) = (icon::icon(icon::LOCK, 12), quota::meter(app));
     view! {
         div(class="flex h-6 items-center gap-1.5 px-1 mb-1 text-meta text-ink3") {
             (lock)
@@ -167,7 +169,7 @@ fn footer(app: App) -> View {
                 title=line.with(|line| line.1.clone()), data-testid="reader",
                 data-warn=line.with(|line| if line.2 { "true" } else { "false" })
             ) { (line.with(|line| line.0.clone())) }
-            span(class="flex-none", title="Nothing is charged and no limit applies in this version.") { "free" }
+            (meter)
         }
     }
 }
@@ -180,6 +182,10 @@ fn footer_line(app: App) -> Footer {
     if let Some((Some(id), name)) = busy {
         let hides = app.provider(&id).is_none_or(|provider| provider.hides_ip);
         return reads(&name.unwrap_or_else(|| "The provider".into()), hides);
+    }
+    if quota::spent(app).is_some() {
+        let words = if app.queued.get() { "Sends by itself when the day ends" } else { "Nothing is sent today" };
+        return (words.into(), "No free question is left today. Your draft is kept.".into(), false);
     }
     let network = app.network.get_clone();
     if network.state == "lost" {

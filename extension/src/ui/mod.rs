@@ -14,6 +14,8 @@
 //! | `composer-input`, `send`, `stop`, `queue-cancel` | asking; `send` has `data-ready` |
 //! | `provider-chip` | who answers next; `data-provider-id`, `data-status`, `data-automatic` |
 //! | `reader` | the footer's sentence; `data-warn` |
+//! | `quota`, `free` | the day's free questions, `data-left`; "free" where nobody reaches the limit |
+//! | `limit-card`, `limit-rest`, `limit-queue` | none is left |
 //! | `suggestion` | a question to start with |
 //! | `question` | a question; `data-message-id`; inside `question-edit`, `question-copy` |
 //! | `answer` | an answer; `data-message-id`, `data-phase`, `data-provider`, `data-code` |
@@ -62,6 +64,7 @@ mod notice;
 mod page;
 mod palette;
 mod providers;
+mod quota;
 mod rebind;
 mod settings;
 mod state;

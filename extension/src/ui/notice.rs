@@ -5,7 +5,7 @@ use sycamore::prelude::*;
 use super::state::{App, Page, Row, is_ready};
 use super::status::{Shape, shape};
 use super::words::{Act, Market, Words, words};
-use super::{answer, keyboard};
+use super::{answer, keyboard, quota};
 use crate::port::Command;
 
 /// What is asked for when an answer shall go on: the words so far are sent with it.
@@ -23,7 +23,15 @@ pub fn notice(app: App, row: Row, phase: ReadSignal<String>) -> View {
     view! {
         (match said.get_clone() {
             None => View::new(),
-            Some(words) => draw(app, &view.with_untracked(|view| view.id.clone()), &phase.get_clone_untracked(), words),
+            Some(mut words) => {
+                let unit = view.with_untracked(|view| quota::of_unit(app, view));
+                // Where the words say already that nothing was counted, once is enough.
+                if let Some(unit) = unit.filter(|_| !words.body.contains("ot counted")) {
+                    words.body.push(' ');
+                    words.body.push_str(&unit);
+                }
+                draw(app, &view.with_untracked(|view| view.id.clone()), &phase.get_clone_untracked(), words)
+            }
         })
     }
 }
@@ -38,6 +46,7 @@ fn market(app: App, row: &Row) -> Market {
     let mut market = Market {
         other: app.other_than(own.as_deref()).map(|other| (other.id, other.name)),
         asks_in,
+        opens_in: if row.view.with(|view| view.phase == "limit") { quota::opens_in(app) } else { None },
         ..Market::default()
     };
     match code {
@@ -114,6 +123,9 @@ fn draw(app: App, answer: &str, phase: &str, words: Words) -> View {
 
 /// Goes on below what came: the same conversation, asked for the rest.
 pub fn go_on(app: App, provider: Option<String>) {
+    if quota::refuses(app, None) {
+        return;
+    }
     if let Some(conversation) = app.open.get_clone_untracked() {
         let text = GO_ON.to_owned();
         app.send(Command::Ask { conversation: Some(conversation), text, replaces: None, provider });
@@ -132,6 +144,10 @@ fn run(app: App, id: &str, act: &Act) {
             app.send(Command::Stop { answer: id.to_owned() });
             // Words that came are never rewritten.
             if begun { go_on(app, Some(provider.clone())) } else { answer::retry(app, id, Some(provider.clone())) }
+        }
+        Act::Later(_) => {
+            let reset_ms = app.free.get_untracked().map_or(0, |free| free.reset_ms);
+            app.line.set(Some((id.to_owned(), reset_ms as f64)));
         }
         Act::Wait(seconds) => {
             app.line.set(Some((id.to_owned(), app.now_ms.get_untracked() + f64::from(*seconds) * 1_000.0)));

@@ -198,6 +198,9 @@ impl App {
         if text.is_empty() || self.running().is_some() || self.beginning.get() {
             return;
         }
+        if super::quota::spent(self).is_some() {
+            return;
+        }
         let changed = self.settings.with(|settings| settings.provider.clone()).and_then(|id| self.provider(&id));
         if let Some(provider) = changed.filter(|provider| provider.key_changed_from.is_some()) {
             self.go(Page::KeyChanged(provider.id));

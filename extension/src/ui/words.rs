@@ -24,6 +24,8 @@ pub enum Act {
     Switch(Named),
     /// Ask again by itself after so many seconds.
     Wait(u32),
+    /// Ask again by itself when the next day begins, in so many seconds.
+    Later(u32),
     /// Do not ask again by itself.
     Leave,
     /// Ask this one's model, which holds more.
@@ -49,6 +51,7 @@ impl Act {
             Self::Continue(_) => "continue",
             Self::Switch(_) => "switch",
             Self::Wait(_) => "wait",
+            Self::Later(_) => "later",
             Self::Leave => "leave",
             Self::Larger(..) => "larger",
             Self::Edit => "edit",
@@ -69,6 +72,7 @@ impl Act {
             Self::Continue(None) => "Continue".into(),
             Self::Switch(_) => "Switch now".into(),
             Self::Wait(_) => "Wait in line".into(),
+            Self::Later(_) => "Ask then".into(),
             Self::Leave => "Do not wait".into(),
             Self::Larger((_, name), _) => format!("Larger model, at {}", short(name)),
             Self::Edit => "Shorten it".into(),
@@ -106,6 +110,8 @@ pub struct Market {
     pub all_busy: Option<usize>,
     /// Seconds until this is asked again by itself.
     pub asks_in: Option<u32>,
+    /// Seconds until the next day begins, when no free question is left.
+    pub opens_in: Option<u32>,
     /// Letters of the conversation up to the answer.
     pub letters: u64,
 }
@@ -153,6 +159,17 @@ pub fn words(view: &MessageView, text: &str, market: &Market) -> Option<Words> {
             },
             "Not sent, not counted.".into(),
             vec![ask(), Act::Providers],
+        ),
+        "limit" => words(
+            Shape::Warn,
+            "No free question was left.".into(),
+            match market.opens_in {
+                Some(seconds) => {
+                    format!("Not sent, not counted. The next day begins in {}.", format::duration(seconds.into()))
+                }
+                None => "Not sent, not counted. A new day has begun.".into(),
+            },
+            vec![market.opens_in.map_or(Act::Retry, Act::Later)],
         ),
         "no_network" => words(
             Shape::Offline,
@@ -380,6 +397,19 @@ mod tests {
             assert_eq!(said(&view(phase, code), text, &alone), alone_said);
             assert_eq!(said(&view(phase, code), text, &with_other), other_said);
         }
+    }
+
+    #[test]
+    fn says_until_when_none_is_free() {
+        let spent = Market { opens_in: Some(22_320), ..Market::default() };
+        assert_eq!(
+            said(&view("limit", None), "", &spent),
+            "No free question was left. Not sent, not counted. The next day begins in 6 h 12 min. [Ask then]"
+        );
+        assert_eq!(
+            said(&view("limit", None), "", &Market::default()),
+            "No free question was left. Not sent, not counted. A new day has begun. [Retry]"
+        );
     }
 
     #[test]

@@ -73,7 +73,9 @@ export const looks = [
       await mkdir(folder, { recursive: true });
       const long = "Rechenzentrumsgesellschaft Nordfriesland";
       assert.equal(long.length, 40);
-      const model = { id: "mixtral-8x22b-instruct-v0.1-q4_k_m-imatrix", context: 1_048_576, detail: "Genau · candle · 4-bit", tokens_per_s: 1_234 };
+      const model = {
+        id: "mixtral-8x22b-instruct-v0.1-q4_k_m-imatrix", context: 1_048_576, detail: "Genau · candle · 4-bit", tokens_per_s: 1_234, price: ["1234567", "7654321"],
+      };
       const named = { provider_name: long, model: model.id, provider: provider(long).id, tokens: [1_234_567, 7_654_321], total_ms: 9_000_000 };
       const panel = await scripted(browser, {
         providers: [provider(long, { models: [model, { ...model, id: "klein" }], response_ms: 9_999, max_concurrent: 1_234_567 }), provider("Kestrel", { key_changed_from: "x".repeat(52) })],

@@ -1,7 +1,7 @@
 // Every way in which a question can fail, as its user sees it: the right words, and a button that does what it says.
 import assert from "node:assert/strict";
 import { until } from "../extension.mjs";
-import { exchange, id_of, provider, scripted } from "../scripted.mjs";
+import { exchange, id_of, model, provider, scripted } from "../scripted.mjs";
 
 const BUSY = { status: "busy", waiting: 2 };
 const LONG = "word ".repeat(33_000);
@@ -25,7 +25,7 @@ const STATES = [
   ["other", { phase: "error", code: 12 }, "Fjord could not process this. Not charged.", "Retry", [retry()]],
   ["too large", { phase: "error", code: 8, provider: null, provider_name: null, accept_ms: null }, "About 41 k tokens do not fit 32 k. Not sent.", "Larger model, at Kestrel",
     [{ do: "choose", provider: id_of("kestrel"), model: "big" }, retry()],
-    { question: LONG, providers: [provider("Fjord"), provider("Kestrel", { models: [{ id: "big", context: 131_072, detail: "", tokens_per_s: 20 }] })] }],
+    { question: LONG, providers: [provider("Fjord"), provider("Kestrel", { models: [model("big", { context: 131_072, detail: "", tokens_per_s: 20 })] })] }],
 ];
 
 export const states = [
