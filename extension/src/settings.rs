@@ -20,7 +20,7 @@ pub const OPEN: &[u8] = b"open";
 /// Most entry nodes: one light node runs for each (protocol section 6.3).
 pub const ENTRY_NODES: usize = 3;
 
-/// Most keys that can be changed; the panel has ten.
+/// Most keys that can be changed; the panel has eleven.
 const KEYS: usize = 32;
 
 /// Most blocked providers.

@@ -11,6 +11,7 @@ import { many } from "./cases/many.mjs";
 import { quota } from "./cases/quota.mjs";
 import { real } from "./cases/real.mjs";
 import { restarts } from "./cases/restarts.mjs";
+import { stars } from "./cases/stars.mjs";
 import { states } from "./cases/states.mjs";
 import { still } from "./cases/still.mjs";
 import { Browser } from "./extension.mjs";
@@ -26,7 +27,7 @@ const CASE_SECONDS = 180;
 
 const wanted = process.argv.slice(2);
 const deep = Boolean(process.env.PRIVACYAI_DEEP);
-const cases = [joining, asking, many, restarts, looks, still, long, states, keyboard, leaks, quota, real].flat()
+const cases = [joining, asking, many, restarts, looks, still, long, states, keyboard, leaks, quota, stars, real].flat()
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 
 /** What a case works with; what it opens is closed after it. */

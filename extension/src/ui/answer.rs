@@ -7,7 +7,7 @@ use sycamore::prelude::*;
 
 use super::blocks::{Block, Blocks};
 use super::state::{App, Page, Row, is_running};
-use super::{app, clipboard, format, glyph, icon, keys, list, markdown, notice, quota, status};
+use super::{app, clipboard, format, glyph, icon, keys, list, markdown, notice, quota, rating, status};
 use crate::port::{Command, MessageView};
 
 /// A wait shorter than this is not worth a line, in ms.
@@ -42,6 +42,7 @@ pub fn answer(app: App, row: Row) -> View {
             (move || if phase.with(|phase| matches!(phase.as_str(), "complete" | "stopped")) { cost(app, view) } else { View::new() })
             (notice)
             (move || if running.get() { view! { div(class="mt-1 h-7") {} } } else { actions(app, view, text) })
+            (move || if phase.with(|phase| phase == "complete") { rating::rating(app, view) } else { View::new() })
         }
     }
 }

@@ -97,6 +97,19 @@ pub fn mark(px: u32) -> View {
     }
 }
 
+/// A star, filled or not.
+pub fn star(filled: bool, px: u32) -> View {
+    let (width, height) = (px.to_string(), px.to_string());
+    view! {
+        svg(viewBox="0 0 24 24", width=width, height=height, class="flex-none", aria-hidden="true") {
+            path(
+                d="M12 2.5l2.9 6.2 6.6.8-4.9 4.6 1.3 6.7-5.9-3.3-5.9 3.3 1.3-6.7L2.5 9.5l6.6-.8z",
+                fill=if filled { "currentColor" } else { "none" }, stroke="currentColor", "stroke-width"="1.75", "stroke-linejoin"="round"
+            ) {}
+        }
+    }
+}
+
 /// A square, filled: stop.
 pub fn stop_square() -> View {
     view! {

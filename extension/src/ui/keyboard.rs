@@ -6,7 +6,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 
 use super::state::{App, Overlay, Page};
-use super::{app, composer, icon, keys};
+use super::{app, composer, icon, keys, rating};
 use crate::port::Command;
 
 /// Keys that are always the same, as the list shows them first.
@@ -84,6 +84,7 @@ fn press(app: App, event: &web_sys::KeyboardEvent) -> bool {
             Some(id) => app.go(Page::Details(id)),
             None => return false,
         },
+        "rate" => return focus_first(rating::FOCUS),
         "keys" => app.overlay.set(Overlay::Keys),
         "search" => return focus_first("[data-search]"),
         "next" => return step(1),
@@ -161,7 +162,8 @@ fn in_text_field(event: &web_sys::KeyboardEvent) -> bool {
     target.is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"))
 }
 
-fn focus_first(selector: &str) -> bool {
+/// Focuses the first element of this selector; true when there is one.
+pub fn focus_first(selector: &str) -> bool {
     let found = document().query_selector(selector).ok().flatten();
     let Some(field) = found.and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok()) else { return false };
     field.focus().is_ok()

@@ -15,13 +15,14 @@ pub struct Key {
 }
 
 /// All that can be changed.
-pub const KEYS: [Key; 10] = [
+pub const KEYS: [Key; 11] = [
     Key { id: "edit", what: "Edit the last question (empty field)", first: "Up" },
     Key { id: "palette", what: "Commands", first: "Ctrl+K" },
     Key { id: "providers", what: "Switch provider", first: "Alt+M" },
     Key { id: "new", what: "New chat", first: "Alt+N" },
     Key { id: "history", what: "Chats", first: "Alt+H" },
     Key { id: "details", what: "Details of the newest answer", first: "Alt+D" },
+    Key { id: "rate", what: "Rate the newest answer, then 1 to 5", first: "Alt+R" },
     Key { id: "search", what: "Search in a list", first: "/" },
     Key { id: "next", what: "Next in a list", first: "J" },
     Key { id: "previous", what: "Previous in a list", first: "K" },

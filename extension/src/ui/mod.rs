@@ -21,6 +21,7 @@
 //! | `answer` | an answer; `data-message-id`, `data-phase`, `data-provider`, `data-code` |
 //! | `answer-text`, `answer-waiting`, `answer-cost`, `answer-copy`, `answer-retry`, `answer-other`, `answer-continue` | inside an answer |
 //! | `answer-notice`, `notice-action` | its failure: `data-phase`; `data-act` |
+//! | `rating`, `star-1` to `star-5`, `rating-reason`, `rating-skip`, `rated` | stars below the newest answer |
 //! | `code-block`, `code-copy` | code |
 //! | `new-chat`, `open-history`, `more`, `back`, `open-tab` | header |
 //! | `nav-chat`, `nav-providers`, `nav-settings`, `nav-network` | navigation from 720 px |
@@ -65,6 +66,7 @@ mod page;
 mod palette;
 mod providers;
 mod quota;
+mod rating;
 mod rebind;
 mod settings;
 mod state;

@@ -167,13 +167,14 @@ fn dot(on: ReadSignal<bool>) -> View {
 }
 
 /// Arrows move within a group of radios and choose, as everywhere.
-fn radio_keys(event: web_sys::KeyboardEvent) {
+pub fn radio_keys(event: web_sys::KeyboardEvent) {
     let by = match event.key().as_str() {
         "ArrowRight" | "ArrowDown" => 1,
         "ArrowLeft" | "ArrowUp" => -1,
         _ => return,
     };
     event.prevent_default();
+    event.stop_propagation();
     let group = event.current_target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
     let Some(radios) = group.and_then(|group| group.query_selector_all("[role=radio]").ok()) else { return };
     let here = document().active_element();
