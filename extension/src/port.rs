@@ -403,6 +403,8 @@ record! {
         pub why: Option<String>,
         /// Name of a provider that was asked as well because the first word was late.
         pub also_asked: Option<String>,
+        /// Name of who began it, where another provider took over.
+        pub begun_by: Option<String>,
         /// Where another provider took over: byte of the text, its name, whether it began anew.
         pub cuts: Option<Vec<(u64, String, bool)>>,
         /// The day's request that it took: `used`, `back` (given back) or `open` (to the same providers).

@@ -56,6 +56,9 @@ impl Background {
                 let name = self.provider_name(&provider).unwrap_or_else(|| provider.fingerprint());
                 self.change(ask, |message, _| {
                     let at = message.text.len() as u64;
+                    if message.cuts.is_none() {
+                        message.begun_by.clone_from(&message.provider_name);
+                    }
                     message.cuts.get_or_insert_default().push((at, name, anew));
                 });
             }

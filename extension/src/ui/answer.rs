@@ -6,6 +6,7 @@ use gloo::timers::callback::Interval;
 use sycamore::prelude::*;
 
 use super::blocks::{Block, Blocks};
+use super::cut::{self, Part};
 use super::state::{App, Page, Row, is_running};
 use super::{app, clipboard, format, glyph, icon, keys, list, markdown, notice, quota, rating, status};
 use crate::port::{Command, MessageView};
@@ -22,7 +23,7 @@ pub fn answer(app: App, row: Row) -> View {
     let running = create_selector(move || phase.with(|phase| is_running(phase)));
     let whole = create_selector(move || running.get() && app.settings.with(|settings| settings.whole_answers));
     let blank = create_selector(move || text.with(String::is_empty));
-    let (head, body, notice) = (head(app, view), body(text, running), notice::notice(app, row, phase));
+    let (head, body, notice) = (head(app, view), body(view, text, running), notice::notice(app, row, phase));
     view! {
         article(
             class="message flex flex-col", data-testid="answer", data-message-id=id, data-phase=phase.get_clone(),
@@ -69,13 +70,41 @@ fn head(app: App, view: Signal<MessageView>) -> View {
     }
 }
 
+/// The text, in parts where another provider took over. Only the last part grows.
+fn body(view: Signal<MessageView>, text: Signal<String>, running: ReadSignal<bool>) -> View {
+    let cuts = create_selector(move || view.with(|view| (view.cuts.clone(), view.begun_by.clone())));
+    view! {
+        (move || {
+            cuts.track();
+            let parts = view.with_untracked(cut::parts);
+            View::from(parts.into_iter().map(|part| one_part(text, part, running)).collect::<Vec<View>>())
+        })
+    }
+}
+
+fn one_part(text: Signal<String>, mut part: Part, running: ReadSignal<bool>) -> View {
+    // Before the first word there is nothing to divide from.
+    let divider = part.above.take().filter(|_| part.from > 0).map(cut::divider);
+    let text = if part.to.is_some() {
+        let source = text.with_untracked(|text| cut::source(text, &part));
+        let inner = markdown::markdown(&source);
+        view! { div(class="block") { (inner) } }
+    } else {
+        blocks(text, part, running)
+    };
+    view! { (divider) (text) }
+}
+
 /// The blocks: finished ones stay as they are, only the last is drawn again.
-fn body(text: Signal<String>, running: ReadSignal<bool>) -> View {
+fn blocks(text: Signal<String>, part: Part, running: ReadSignal<bool>) -> View {
     let finished = create_signal(Vec::<Block>::new());
     let last = create_signal(Rc::<str>::from(""));
     let mut blocks = Blocks::default();
     create_effect(move || {
-        let (source, more) = text.with(|text| blocks.grow(text));
+        let (source, more) = text.with(|text| match (part.from, part.goes_on) {
+            (0, _) => blocks.grow(text),
+            _ => blocks.grow(&cut::source(text, &part)),
+        });
         batch(|| {
             if more || finished.with_untracked(Vec::len) != blocks.finished.len() {
                 finished.set(blocks.finished.clone());

@@ -4,7 +4,7 @@ use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::state::{App, Page, is_running};
-use super::{format, icon, keyboard, keys, quota, status};
+use super::{cut, format, icon, keyboard, keys, quota, status};
 use crate::port::{Command, ProviderView};
 
 /// The footer's sentence holds at most this many characters.
@@ -177,10 +177,16 @@ fn footer(app: App) -> View {
 fn footer_line(app: App) -> Footer {
     let last = app.rows.with(|rows| rows.last().cloned());
     let busy = last.and_then(|row| {
-        row.view.with(|view| is_running(&view.phase).then(|| (view.provider.clone(), view.provider_name.clone())))
+        row.view.with(|view| {
+            let who = || (view.provider.clone(), view.provider_name.clone(), cut::other_readers(view));
+            is_running(&view.phase).then(who)
+        })
     });
-    if let Some((Some(id), name)) = busy {
+    if let Some((Some(id), name, others)) = busy {
         let hides = app.provider(&id).is_none_or(|provider| provider.hides_ip);
+        if !others.is_empty() {
+            return read_together(&others, &name.unwrap_or_default(), hides);
+        }
         return reads(&name.unwrap_or_else(|| "The provider".into()), hides);
     }
     if quota::spent(app).is_some() {
@@ -232,6 +238,15 @@ fn reads(name: &str, hides_ip: bool) -> Footer {
     (format!("{short}{tail}"), long, !hides_ip)
 }
 
+/// Several were asked for one answer, so several read the words.
+fn read_together(others: &[String], name: &str, hides_ip: bool) -> Footer {
+    const TAIL: &str = " see this";
+    let names = format!("{} and {name}", others.join(", "));
+    let short = format::shorten(&names, FOOTER_MOST.saturating_sub(TAIL.chars().count()));
+    let long = format!("{names} can read your words: they were asked for the same answer.");
+    (format!("{short}{TAIL}"), long, !hides_ip)
+}
+
 /// Puts the cursor into the composer.
 pub fn focus() {
     let field = document().get_element_by_id("composer");
@@ -243,6 +258,14 @@ pub fn focus() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_all_who_read() {
+        let (line, ..) = read_together(&["Fjord".into()], "Kestrel", true);
+        assert_eq!(line, "Fjord and Kestrel see this");
+        let (line, long, warn) = read_together(&["A name of exactly forty characters, yes.".into()], "Kestrel", false);
+        assert!(line.chars().count() <= FOOTER_MOST && long.contains("Kestrel") && warn, "{line}");
+    }
 
     #[test]
     fn names_the_reader_in_forty_characters() {

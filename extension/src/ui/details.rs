@@ -4,7 +4,7 @@ use sycamore::prelude::*;
 
 use super::state::App;
 use super::status::{Shape, shape};
-use super::{app, clipboard, format, glyph, icon};
+use super::{app, clipboard, cut, format, glyph, icon, quota};
 use crate::port::{MessageView, ProviderView};
 
 /// The page for one message.
@@ -24,9 +24,10 @@ pub fn details(app: App, id: &str) -> View {
             div(class="min-h-0 flex-1 overflow-y-auto px-4 py-4") {
                 div(class="mx-auto flex w-full max-w-[520px] flex-col gap-5") {
                     (move || {
-                        let view = view.get_clone();
+                        let mut view = view.get_clone();
+                        view.text = row.text.get_clone_untracked();
                         let provider = view.provider.as_deref().and_then(|id| app.provider(id));
-                        View::from(vec![who(&view, provider.as_ref()), key(&view), times(&view), receipt(&view), sight(&view)])
+                        View::from(vec![who(&view, provider.as_ref()), key(&view), times(&view), receipt(app, &view), sight(&view)])
                     })
                 }
             }
@@ -47,6 +48,18 @@ fn who(view: &MessageView, provider: Option<&ProviderView>) -> View {
         line.push(format!("context {}", format::context(model.context)));
     }
     let line = line.join(" · ");
+    let lines: Vec<View> = choice(view)
+        .into_iter()
+        .map(
+            |(name, words)| view! { dt(class="text-ink2") { (name) } dd(class="[overflow-wrap:anywhere]") { (words) } },
+        )
+        .collect();
+    let choice = if lines.is_empty() {
+        View::new()
+    } else {
+        let lines = View::from(lines);
+        view! { dl(class="grid grid-cols-[112px_minmax(0,1fr)] gap-y-1.5 text-ctl", data-testid="details-choice") { (lines) } }
+    };
     let asked = format!("Asked {} at {}", format::day(view.asked_ms as f64), format::clock(view.asked_ms as f64));
     view! {
         div(class="flex items-center gap-3") {
@@ -57,7 +70,30 @@ fn who(view: &MessageView, provider: Option<&ProviderView>) -> View {
                 p(class="text-sec text-ink3") { (asked) }
             }
         }
+        (choice)
     }
+}
+
+/// How it came to this provider: why it was chosen, who was asked as well, who took over.
+fn choice(view: &MessageView) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if let Some(why) = &view.why {
+        lines.push(("Chosen because", why.clone()));
+    }
+    if let Some(name) = &view.also_asked {
+        lines.push(("Also asked", format!("{name}, as the first word was late")));
+    }
+    let cuts = view.cuts.iter().flatten();
+    if let Some(begun_by) = view.begun_by.as_ref().filter(|_| view.cuts.is_some()) {
+        lines.push(("Begun by", begun_by.clone()));
+    }
+    for (at, name, anew) in cuts {
+        let words = view.text.get(..usize::try_from(*at).unwrap_or(usize::MAX)).map_or(0, format::words);
+        let after = format::plural(words, "word", "words");
+        let how = if *anew { "answered anew" } else { "went on" };
+        lines.push(("Continued by", format!("{name}, which {how} after {after}")));
+    }
+    lines
 }
 
 fn key(view: &MessageView) -> View {
@@ -130,7 +166,7 @@ fn times(view: &MessageView) -> View {
     }
 }
 
-fn receipt(view: &MessageView) -> View {
+fn receipt(app: App, view: &MessageView) -> View {
     let tokens = match view.tokens {
         Some((prompt, out)) => format!("{} in, {} out", format::count(prompt), format::count(out)),
         None => "–".into(),
@@ -147,6 +183,7 @@ fn receipt(view: &MessageView) -> View {
     };
     let state = view.receipt.clone().unwrap_or_else(|| "none".into());
     let mark = shape(mark);
+    let unit = quota::charge(app, view);
     let finish = view.finish.clone().unwrap_or_else(|| "–".into());
     let error = view.code.map(|code| {
         let code = format!("Error {code} of the protocol");
@@ -159,7 +196,7 @@ fn receipt(view: &MessageView) -> View {
                 dt(class="text-ink2") { "Tokens" }
                 dd { (tokens) }
                 dt(class="text-ink2") { "Charged" }
-                dd { "Nothing" }
+                dd(data-testid="details-unit") { (unit) }
                 dt(class="text-ink2") { "Ended by" }
                 dd { (finish) }
                 dt(class="text-ink2") { "Signature" }
@@ -191,6 +228,10 @@ fn sight(view: &MessageView) -> View {
             }
         }
         None => rows.push(sight_row(provider, "the provider, the way is not known".into(), "yes", "maybe")),
+    }
+    for name in cut::other_readers(view) {
+        // The way to it is not told, so nothing is claimed of it.
+        rows.push(sight_row(name, "asked too".into(), "yes", "maybe"));
     }
     rows.push(sight_row("Everyone else".into(), "that a request happened".into(), "no", "no"));
     let rows = View::from(rows);

@@ -20,6 +20,7 @@
 //! | `question` | a question; `data-message-id`; inside `question-edit`, `question-copy` |
 //! | `answer` | an answer; `data-message-id`, `data-phase`, `data-provider`, `data-code` |
 //! | `answer-text`, `answer-waiting`, `answer-cost`, `answer-copy`, `answer-retry`, `answer-other`, `answer-continue` | inside an answer |
+//! | `answer-cut` | another provider took over here |
 //! | `answer-notice`, `notice-action` | its failure: `data-phase`; `data-act` |
 //! | `rating`, `star-1` to `star-5`, `rating-reason`, `rating-skip`, `rated` | stars below the newest answer |
 //! | `code-block`, `code-copy` | code |
@@ -46,6 +47,7 @@ mod chat;
 mod clipboard;
 mod code;
 mod composer;
+mod cut;
 mod details;
 mod draft;
 mod empty;

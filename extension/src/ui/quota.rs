@@ -93,6 +93,16 @@ pub fn of_unit(app: App, view: &MessageView) -> Option<String> {
     untrack(|| counted(app)).and_then(|_| unit_words(view))
 }
 
+/// What an answer took, for its details.
+pub fn charge(app: App, view: &MessageView) -> String {
+    let words = of_unit(app, view);
+    match (words, view.unit.as_deref()) {
+        (Some(words), _) => format!("Nothing. {words}"),
+        (None, Some("used")) if untrack(|| counted(app)).is_some() => "Nothing: one of the day's free questions".into(),
+        _ => "Nothing".into(),
+    }
+}
+
 fn unit_words(view: &MessageView) -> Option<String> {
     let name = view.provider_name.as_deref().unwrap_or("the same providers");
     match view.unit.as_deref() {

@@ -137,7 +137,7 @@ fn ask(given: Given) -> View {
     view! {
         div(class="mt-2 rounded-card border border-line p-2 ps-3", data-testid="rating") {
             div(class="flex flex-wrap items-center gap-x-3") {
-                span(class="min-w-0 flex-1 text-ctl", id="rating-name") { "How was this answer?" }
+                span(class="min-w-36 flex-1 text-ctl", id="rating-name") { "How was this answer?" }
                 span(class="inline-flex", role="radiogroup", aria-labelledby="rating-name", data-rating="", on:keydown=key) { (stars) }
                 (close)
             }
