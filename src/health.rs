@@ -148,9 +148,11 @@ impl Health {
         }
     }
 
-    /// Share of requests that were answered to the end with a right receipt, in permille.
+    /// Share of requests that were answered to the end with a right receipt, in permille of those that were not refused:
+    /// a full provider says so at once, and that is its load, not its reliability.
     pub fn success_permille(&self) -> Option<u32> {
-        self.share(Outcome::Answered)
+        let refused = self.share(Outcome::Overloaded)? + self.share(Outcome::Refused)?;
+        (self.share(Outcome::Answered)? * 1_000).checked_div(1_000u32.saturating_sub(refused))
     }
 
     /// Share of requests that came to this, in permille.
@@ -256,6 +258,7 @@ mod tests {
         let mut health = Health::default();
         health.end(Outcome::Overloaded, Millis(0));
         health.end(Outcome::Refused, Millis(0));
+        assert_eq!(health.success_permille(), None, "nothing can be said of its reliability");
         health.end(Outcome::BadReceipt, Millis(0));
         assert_eq!(health.passage(Millis(0)), Passage::Closed);
         assert_eq!(health.success_permille(), Some(0));

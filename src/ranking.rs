@@ -26,7 +26,7 @@ const PRIOR_PERMILLE: u32 = 900;
 const PRIOR_REQUESTS: u32 = 2;
 
 /// A score of at least this part of the best, in permille, is as good: the load is spread among these.
-const NEAR_PERMILLE: u32 = 900;
+const NEAR_PERMILLE: u32 = 850;
 
 /// Times below this are equally quick to a person, in ms.
 const INSTANT_MS: u32 = 200;
@@ -122,6 +122,8 @@ pub struct Place {
     pub passage: Passage,
     /// Whether a second node has shown its key: the others come after these.
     pub confirmed: bool,
+    /// A slot is free there, as it announces.
+    pub free: bool,
     /// Why it stands here.
     pub reason: Reason,
 }
@@ -133,8 +135,6 @@ pub enum Merit {
     Only,
     /// Quickest first word, measured here.
     Fastest,
-    /// Quickest first word, as it announces.
-    SaidFastest,
     /// Lowest price.
     Cheapest,
     /// Best stars.
@@ -160,7 +160,6 @@ impl fmt::Display for Reason {
         match self.merit {
             Merit::Only => f.write_str("the only one with your model")?,
             Merit::Fastest => write!(f, "fastest first word of {of} with your model")?,
-            Merit::SaidFastest => write!(f, "announces the fastest first word of {of} with your model")?,
             Merit::Cheapest => write!(f, "lowest price of {of} with your model")?,
             Merit::Trusted => write!(f, "best stars of {of} with your model")?,
             Merit::Overall => write!(f, "best over all of {of} with your model")?,
@@ -209,13 +208,15 @@ struct Best {
 
 impl Best {
     fn of(candidates: &[Candidate<'_>]) -> Self {
-        let mut times: Vec<u32> = candidates.iter().filter_map(first_ms).collect();
+        let time = |candidate| measured_ms(candidate).or(announced_ms(candidate));
+        let mut times: Vec<u32> = candidates.iter().filter_map(time).collect();
         times.sort_unstable();
+        let usual_ms = times.get(times.len().saturating_sub(1) / 2).copied().unwrap_or(0);
         let stars: Map<_, _> = candidates.iter().map(|it| (it.seen.id, stars(it))).collect();
         Self {
             of: u32::try_from(candidates.len()).unwrap_or(u32::MAX),
-            first_ms: times.first().copied().unwrap_or(0),
-            usual_ms: times.get(times.len() / 2).copied().unwrap_or(0),
+            first_ms: candidates.iter().filter_map(measured_ms).min().unwrap_or(usual_ms).min(usual_ms),
+            usual_ms,
             price: candidates.iter().map(price).min().unwrap_or(0),
             top_stars: stars.values().copied().max().unwrap_or(0),
             stars,
@@ -224,7 +225,9 @@ impl Best {
 
     fn place(&self, candidate: &Candidate<'_>, weights: Weights, now: Millis) -> Place {
         let Candidate { seen, model, health, .. } = candidate;
-        let quick = quickness(self.first_ms, first_ms(candidate).unwrap_or(self.usual_ms));
+        // An announced time is anybody's word: it can make a provider worse than most, not better.
+        let first_ms = measured_ms(candidate).or(announced_ms(candidate).map(|ms| ms.max(self.usual_ms)));
+        let quick = quickness(self.first_ms, first_ms.unwrap_or(self.usual_ms));
         let cheap = ratio(self.price, price(candidate));
         let stars = self.stars.get(&seen.id).copied().unwrap_or(0);
         let trusted = (stars.saturating_sub(1_000)) / 4;
@@ -243,7 +246,6 @@ impl Best {
             () if weights.price >= weights.speed && cheap == 1_000 && price(candidate) > 0 => Merit::Cheapest,
             () if weights.reputation > weights.speed && stars == self.top_stars => Merit::Trusted,
             () if quick == 1_000 && measured => Merit::Fastest,
-            () if quick == 1_000 && seen.response_ms > 0 => Merit::SaidFastest,
             () => Merit::Overall,
         };
         let failed = health.and_then(|health| Some((1_000 - health.success_permille()?, health.requests(now))));
@@ -254,6 +256,7 @@ impl Best {
             load,
             passage: health.map_or(Passage::Closed, |health| health.passage(now)),
             confirmed: seen.confirmed,
+            free: seen.status == Status::Online,
             reason: Reason { merit, of: self.of, failed },
         }
     }
@@ -278,10 +281,14 @@ fn quickness(best_ms: u32, ms: u32) -> u32 {
     u32::try_from(1_000u64.saturating_sub(lost)).unwrap_or(0)
 }
 
-/// Median time to the first word: measured here, else as announced.
-fn first_ms(candidate: &Candidate<'_>) -> Option<u32> {
-    let measured = candidate.health.and_then(|health| health.first_ms(500));
-    measured.or(Some(candidate.seen.response_ms).filter(|ms| *ms > 0))
+/// Median time to the first word as measured here.
+fn measured_ms(candidate: &Candidate<'_>) -> Option<u32> {
+    candidate.health.and_then(|health| health.first_ms(500))
+}
+
+/// Median time to the first word as it announces.
+fn announced_ms(candidate: &Candidate<'_>) -> Option<u32> {
+    Some(candidate.seen.response_ms).filter(|ms| *ms > 0)
 }
 
 /// Of a request with three times as many prompt tokens as completion tokens, as chats have.

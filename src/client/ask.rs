@@ -1,7 +1,7 @@
 //! A question from its asking to its end: whom to ask, when to ask again, whom next (protocol section 5.5).
 
 use super::{
-    Ask, AskId, Choice, Client, Effect, End, Event,
+    Ask, AskId, Choice, Client, Effect, End, Event, Status,
     control::{CANCEL_MS, CANCELS},
     exchange::{Exchange, ExchangeId, Leaving, Phase},
     standing::{self, Standing},
@@ -63,6 +63,8 @@ pub(super) struct Question {
     pub(super) hedge_at: Option<Millis>,
     /// A second one was asked.
     pub(super) hedge: Hedge,
+    /// How often it left a queue for a provider with a free slot.
+    pub(super) moves: u8,
     /// The text since the answer began or began anew, for another provider to go on from.
     pub(super) shown: String,
     /// UTF-8 bytes of all text that was shown.
@@ -87,6 +89,7 @@ impl Question {
             only: None,
             hedge_at: None,
             hedge: Hedge::No,
+            moves: 0,
             shown: String::new(),
             total: 0,
             json_events: 0,
@@ -124,13 +127,15 @@ pub(super) enum Hedge {
 pub(super) struct Chosen {
     pub(super) provider: ProviderId,
     pub(super) model: String,
+    /// A slot is free there.
+    pub(super) free: bool,
     /// Why, where the choice was ours.
     why: Option<Reason>,
 }
 
 impl Chosen {
     fn of(place: &Place) -> Self {
-        Self { provider: place.provider, model: place.model.clone(), why: Some(place.reason) }
+        Self { provider: place.provider, model: place.model.clone(), free: place.free, why: Some(place.reason) }
     }
 }
 
@@ -206,7 +211,9 @@ impl Client {
             Choice::Pinned(provider) => match self.registry.seen(&provider, now) {
                 Some(seen) if seen.key_changed_from.is_some() => Found::Nobody(End::KeyChanged(provider)),
                 Some(seen) if seen.usable && !seen.equivocated => match standing::model_of(&seen, wish) {
-                    Some(model) => Found::Somebody(Chosen { provider, model, why: None }),
+                    Some(model) => {
+                        Found::Somebody(Chosen { provider, model, free: seen.status == Status::Online, why: None })
+                    }
                     None => Found::Nobody(End::NoProvider),
                 },
                 _ => Found::Nobody(End::NoProvider),
@@ -232,7 +239,7 @@ impl Client {
     pub(super) fn send(
         &mut self,
         id: AskId,
-        Chosen { provider, model, why }: Chosen,
+        Chosen { provider, model, why, .. }: Chosen,
         now: Millis,
         rng: &mut impl CryptoRng,
         out: &mut Vec<Effect>,
@@ -345,7 +352,7 @@ impl Client {
             if stale && exchange.leaving.is_none() && !current.contains(&exchange.ask) {
                 // The provider may no longer hold its prekey: sending it again helps nobody.
                 exchange.payload.clear();
-                again.push((exchange.ask, Chosen { provider, model: exchange.model.clone(), why: None }));
+                again.push((exchange.ask, Chosen { provider, model: exchange.model.clone(), free: true, why: None }));
             }
         }
         for (ask, chosen) in again {

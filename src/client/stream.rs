@@ -31,8 +31,10 @@ pub(super) const MIRROR_MS: u64 = 1_000;
 const TAIL_TICK_MS: u64 = 250;
 /// A tail's last frames travel for a while.
 const TAIL_GRACE_MS: u64 = 2_000;
-/// An accept that promises a longer wait than this, in seconds, is hedged at once.
+/// A queue is left that takes so many seconds, ...
 const QUEUED_S: u16 = 2;
+/// ... so often at most.
+const MOVES: u8 = 2;
 /// Code of an answer that says that it failed but not how.
 const FAILED: u16 = 10;
 
@@ -104,6 +106,9 @@ impl Client {
         if exchange.leaving.is_some() {
             return self.say_cancel(id, now, rng, out);
         }
+        if estimate_s >= QUEUED_S && self.leave_queue(ask, id, now, rng, out) == Left::Yes {
+            return;
+        }
         let Some(question) = self.questions.get_mut(&ask) else { return };
         self.quota.accepted(ask.0, provider);
         question.estimate(estimate_s);
@@ -113,14 +118,34 @@ impl Client {
         let hedged = question.hedge == Hedge::Yes;
         question.winner = Some(id);
         out.push(Effect::Event(Event::Accepted { ask, provider, model }));
-        if estimate_s >= QUEUED_S && question.hedge_at.is_some() {
-            // It says itself that the question waits there: somebody else may be free.
-            question.hedge_at = Some(now);
-        }
         self.mirror(id, now, out);
         if !hedged {
             self.leave_rivals(ask, id, now, rng, out);
         }
+    }
+
+    /// The question would wait in this provider's queue. Where another has a free slot it goes there instead, which
+    /// costs nobody anything: what waits is not computed yet.
+    fn leave_queue(
+        &mut self,
+        ask: AskId,
+        id: ExchangeId,
+        now: Millis,
+        rng: &mut impl CryptoRng,
+        out: &mut Vec<Effect>,
+    ) -> Left {
+        if self.open(ask).len() > 1 || !self.online {
+            return Left::No;
+        }
+        let Some(next) = self.next_provider(ask, now, rng).filter(|next| next.free) else { return Left::No };
+        let Some(question) = self.questions.get_mut(&ask) else { return Left::No };
+        if question.ask.choice != Choice::Automatic || question.winner.is_some() || question.moves >= MOVES {
+            return Left::No;
+        }
+        question.moves += 1;
+        self.leave(id, now, rng, out);
+        self.send(ask, next, now, rng, out);
+        Left::Yes
     }
 
     fn leave_rivals(
@@ -356,6 +381,13 @@ impl Client {
             self.mirror(id, now, out);
         }
     }
+}
+
+/// Whether a question left a queue.
+#[derive(PartialEq, Eq)]
+enum Left {
+    Yes,
+    No,
 }
 
 /// Whether a record is something that a person sees.

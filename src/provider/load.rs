@@ -11,7 +11,7 @@ use alloc::{
 };
 
 /// Back to online only after so long without waiting jobs, so that the status does not flutter.
-const HYSTERESIS_MS: u64 = 1_000;
+const HYSTERESIS_MS: u64 = 250;
 /// Sessions that the announced response time is the median of.
 const RECENT: usize = 32;
 /// `retry_after` of a refusal when nothing was measured yet, and its largest value, in seconds.
@@ -79,7 +79,8 @@ impl Load {
         let Some(offer) = offers.iter().find(|offer| offer.model.id == model) else { return 0 };
         let ahead = self.jobs(model).saturating_sub(offer.concurrency.saturating_sub(1));
         let rounds = u64::from(ahead.div_ceil(offer.concurrency.max(1)));
-        let ms = rounds.saturating_mul(u64::from(median(&self.total_ms).unwrap_or(0)));
+        let usual_ms = median(&self.total_ms).map_or(RETRY_S.0 * 1_000, u64::from);
+        let ms = rounds.saturating_mul(usual_ms);
         u16::try_from(ms.div_ceil(1_000)).unwrap_or(u16::MAX)
     }
 
@@ -169,8 +170,8 @@ mod tests {
         load.begin(SessionId(3), "b".into());
         assert_eq!(load.status(&offers, false, Millis(100)), (Status::Busy, None));
         assert!(load.end(SessionId(3)) && !load.end(SessionId(3)));
-        assert_eq!(load.status(&offers, false, Millis(200)), (Status::Busy, Some(Millis(1_100))));
-        assert_eq!(load.status(&offers, false, Millis(1_100)), (Status::Online, None));
+        assert_eq!(load.status(&offers, false, Millis(200)), (Status::Busy, Some(Millis(350))));
+        assert_eq!(load.status(&offers, false, Millis(350)), (Status::Online, None));
         assert_eq!(load.status(&offers, true, Millis(5_100)).0, Status::Offline);
         assert_eq!(load.status(&[], false, Millis(5_100)).0, Status::Offline);
     }

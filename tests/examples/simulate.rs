@@ -83,6 +83,8 @@ fn report(outcome: &Outcome, seconds: f64, busy: &Outcome, others: (u64, u64)) -
         "dispatcher_p95_ms": others.0,
         "random_p95_ms": others.1,
         "answered_ratio": busy.answered_ratio,
+        "wait_p50_p90_p99_ms": busy.wait_ms,
+        "requests_per_question": busy.requests_per_question,
         "gini": busy.gini,
     });
     Ok(report.to_string())

@@ -23,6 +23,8 @@ const BEGIN: Millis = Millis(20_000 * 86_400_000 + 43_200_000);
 const WARM_UP_MS: u64 = 60_000;
 /// Hops take so long, in ms.
 const DELAY_MS: (u64, u64) = (30, 150);
+/// A model that runs says its first word after so long; how long its answer is varies.
+const FIRST_MS: u64 = 400;
 /// A provider stops without a word, and one that stopped comes back, this often.
 const CHURN_MS: u64 = 20_000;
 /// Every so many providers share a region, which fails for five minutes in the middle.
@@ -75,6 +77,8 @@ pub struct Outcome {
     pub gini: f64,
     /// Time from asking until a model began, in ms: 95 of 100 questions waited no longer.
     pub wait_p95_ms: u64,
+    /// The same for half of the questions, and for 90 and 99 of 100.
+    pub wait_ms: [u64; 3],
     /// How the questions ended.
     pub ends: BTreeMap<String, usize>,
     /// Requests to providers for each question.
@@ -367,7 +371,7 @@ impl Market {
             if let Some(begun) = self.users[user].begun.remove(&AskId(asked)) {
                 self.waits.push(self.now.0 - begun.0);
             }
-            self.schedule(service / 5, Happening::First(index, life, session));
+            self.schedule(service.min(FIRST_MS), Happening::First(index, life, session));
             self.schedule(service, Happening::Done(index, life, session));
         }
     }
@@ -503,7 +507,8 @@ impl Market {
             over_limit: self.over_limit,
             over_quota,
             gini: gini(jobs),
-            wait_p95_ms: p95(&mut self.waits),
+            wait_p95_ms: permille(&mut self.waits, 950),
+            wait_ms: [500, 900, 990].map(|part| permille(&mut self.waits, part)),
             ends: self.ends,
             requests_per_question: self.sent as f64 / requests.max(1) as f64,
         }
@@ -532,7 +537,7 @@ pub fn compare(scenario: Scenario) -> (u64, u64) {
             *slot = begin + exponential(scenario.service_ms, &mut rng);
             waits.push(begin - at);
         }
-        p95(&mut waits)
+        permille(&mut waits, 950)
     };
     (play(true), play(false))
 }
@@ -542,9 +547,10 @@ fn exponential(mean: u64, rng: &mut ChaCha8Rng) -> u64 {
     ((-uniform.ln() * mean as f64) as u64).clamp(mean / 50 + 1, mean * 8)
 }
 
-fn p95(values: &mut [u64]) -> u64 {
+/// The value that so many of 1,000 do not exceed.
+fn permille(values: &mut [u64], part: usize) -> u64 {
     values.sort_unstable();
-    values.get((values.len() * 95).div_ceil(100).saturating_sub(1)).copied().unwrap_or(0)
+    values.get((values.len() * part).div_ceil(1_000).saturating_sub(1)).copied().unwrap_or(0)
 }
 
 /// Gini coefficient of these amounts.
