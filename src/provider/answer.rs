@@ -2,7 +2,7 @@
 //! sections 5.1, 5.4 and 5.6).
 
 use super::{
-    Effect, Provider, SessionId,
+    Effect, Note, Provider, SessionId,
     stream::{Full, Kind},
 };
 use crate::effect::Millis;
@@ -97,6 +97,7 @@ impl Provider {
             && let Some(receipt) = self.announcer.receipt(session, &usage, now, rng)
         {
             session.stream.push_record(&Record::Receipt(receipt));
+            out.push(Effect::Note(Note::Receipt));
         }
         session.stream.close(Kind::Final);
         self.flush(id, now, rng, out);

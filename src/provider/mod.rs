@@ -169,6 +169,8 @@ pub enum Note {
         /// ms from accept to the end.
         total_ms: u32,
     },
+    /// An answer ended with a signed receipt.
+    Receipt,
     /// A bundle or heartbeat was published.
     Announced,
     /// The certificate was renewed.
