@@ -68,6 +68,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what the running worker of this PROVIDER_ID does, and its dashboard's address; exit code 1 when none runs
+    Status {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Check the configuration without touching the network
     CheckConfig,
     /// Print the link that users paste to join through the workers running here
@@ -126,6 +132,7 @@ mod tests {
             Command::Run(Serve { network: Some(network), ready_file: Some(_) }) if network == "pam1:x"
         ));
         assert!(matches!(parse("worker doctor --json").unwrap().command, Command::Doctor { json: true }));
+        assert!(matches!(parse("worker status --json").unwrap().command, Command::Status { json: true }));
         assert!(matches!(
             parse("worker model pull").unwrap().command,
             Command::Model(Model::Pull { name, .. }) if name == "smollm2"

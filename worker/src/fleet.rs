@@ -93,6 +93,7 @@ impl Fleet {
         for model in &config.models {
             let runners: Vec<(&Running, &Arc<Semaphore>)> =
                 model.backends.iter().filter_map(|index| Some((running.get(*index)?, slots.get(*index)?))).collect();
+            let names = model.backends.iter().filter_map(|index| Some(config.backends.get(*index)?.name.clone()));
             let sum = runners.iter().fold(0_u32, |sum, (running, _)| sum.saturating_add(running.concurrency)).max(1);
             let offer = offer(model, &runners.iter().map(|(running, _)| *running).collect::<Vec<_>>(), sum);
             capacity.push(sum);
@@ -101,7 +102,9 @@ impl Fleet {
                 id: model.id.clone(),
                 routes: runners
                     .iter()
-                    .map(|(running, slots)| Route {
+                    .zip(names)
+                    .map(|((running, slots), name)| Route {
+                        name,
                         backend: running.backend.clone(),
                         upstream_id: model.upstream_id.clone(),
                         slots: (*slots).clone(),

@@ -2,9 +2,11 @@
 //!
 //! [`run`] puts it together: [`config`] says what is wanted, [`state`] and [`storage`] keep who the provider is,
 //! [`ports`] starts the Waku node, [`fleet`] what runs models, and [`serve`] is the loop between them and the core.
+//! [`metrics`], [`tally`] and [`dashboard`] show the operator what is going on.
 
 pub mod cli;
 pub mod config;
+pub mod dashboard;
 mod discovery;
 pub mod doctor;
 pub mod dumps;
@@ -13,6 +15,7 @@ pub mod inference;
 pub mod init;
 pub mod local;
 pub mod log;
+pub mod metrics;
 pub mod models;
 pub mod network;
 pub mod ports;
@@ -20,7 +23,9 @@ mod publisher;
 pub mod run;
 pub mod serve;
 pub mod state;
+pub mod status;
 pub mod storage;
+pub mod tally;
 
 #[cfg(test)]
 mod scratch;

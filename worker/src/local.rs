@@ -5,6 +5,7 @@ use crate::state::{create_private_dir, is_in_use, write_private};
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -34,6 +35,9 @@ pub struct Entry {
     pub shards: u16,
     /// Multiaddrs with `/p2p/`.
     pub addresses: Vec<String>,
+    /// Where its dashboard listens; none for a node without a model.
+    #[serde(default)]
+    pub dashboard: Option<SocketAddr>,
     /// The network file it runs by, as JSON.
     pub network: String,
 }
@@ -119,6 +123,7 @@ mod tests {
             cluster: 66,
             shards: 8,
             addresses: vec!["/ip4/127.0.0.1/tcp/1/p2p/12D3".into(), "/ip4/127.0.0.1/tcp/2/ws/p2p/12D3".into()],
+            dashboard: Some(([127, 0, 0, 1], 9464).into()),
             network: "{}".to_owned(),
         }
     }

@@ -10,6 +10,7 @@ use privacyai_worker::{
     run::{self, Setting},
     serve::End,
     state,
+    status::{self, Format},
 };
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
@@ -77,6 +78,12 @@ fn execute(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
                 report.print();
             }
             Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+        }
+        Command::Status { json } => {
+            let format = if json { Format::Json } else { Format::Lines };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            println!("{}", runtime.block_on(status::ask(&base, &config.provider_id, format))?);
+            Ok(ExitCode::SUCCESS)
         }
         Command::Run(_) => {
             limit_threads(&config)?;

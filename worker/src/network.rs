@@ -98,6 +98,7 @@ mod tests {
             cluster: Network::shipped().unwrap().cluster,
             shards: Network::shipped().unwrap().shards,
             addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
+            dashboard: None,
             network: Network::shipped().unwrap().to_json().unwrap(),
         }
     }

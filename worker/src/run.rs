@@ -2,6 +2,7 @@
 
 use crate::{
     config::{Config, Environment, Flags, Mode},
+    dashboard::Dashboard,
     discovery,
     fleet::{self, Fleet},
     local::{self, Listing},
@@ -9,7 +10,9 @@ use crate::{
     ports::{self, Started},
     serve::{self, Edge, End},
     state::{self, StateFolder},
+    status::Facts,
     storage::SqliteStorage,
+    tally::Tally,
 };
 use getrandom::SysRng;
 use privacyai::{
@@ -22,6 +25,8 @@ use rand_core::{Rng as _, UnwrapErr};
 use serde::Serialize;
 use std::{
     error::Error,
+    io::{self, Write as _},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -101,8 +106,8 @@ pub fn node(setting: &Setting) -> Result<End, Box<dyn Error>> {
     let edge = edge_runtime()?;
     let end = edge.block_on(async {
         let mut stop = stop_signals()?;
-        let place = Place::open(setting, &folder, &network, None).await?;
-        place.tell_ready(setting)?;
+        let place = Place::open(setting, &folder, &network, Who::default()).await?;
+        place.tell_ready(setting, None)?;
         let _ = stop.changed().await;
         tracing::info!("stopping");
         place.close().await;
@@ -141,7 +146,9 @@ async fn run_edge(
     let stop = stop_signals()?;
     let storage = SqliteStorage::open(&folder.path().join(state::DATABASE)).await?;
     let provider_id = root.provider_id();
-    let place = Place::open(setting, folder, network, Some(provider_id.to_string())).await?;
+    let dashboard = Dashboard::open(setting.config.metrics, folder).await?;
+    let who = Who { provider_id: Some(provider_id.to_string()), dashboard: Some(dashboard.address()) };
+    let place = Place::open(setting, folder, network, who).await?;
     let machine = Provider::new(
         ProviderConfig {
             handle: setting.config.provider_id.clone(),
@@ -153,12 +160,24 @@ async fn run_edge(
     );
     let (ready, is_ready) = oneshot::channel();
     let reloaded = reloads(setting, &fleet)?;
+    let tally = Arc::new(Tally::new(fleet.scheduler.metrics()));
+    let page = dashboard.url();
+    let showing = dashboard.serve(Facts {
+        handle: setting.config.provider_id.clone(),
+        name: setting.config.provider_name.clone(),
+        provider_id,
+        mode: setting.config.mode,
+        tally: tally.clone(),
+        scheduler: fleet.scheduler.clone(),
+        node: Arc::downgrade(&place.node),
+    });
     let edge = Edge {
         node: place.node.clone(),
         storage,
         scheduler: fleet.scheduler,
         runtime: inference,
         inference: fleet.inference,
+        tally,
         joined: place.joined.clone(),
         reloaded,
         offers: fleet.offers,
@@ -168,15 +187,23 @@ async fn run_edge(
     let serving = serve::serve(machine, edge);
     let telling = async {
         match is_ready.await {
-            Ok(()) => place.tell_ready(setting),
+            Ok(()) => place.tell_ready(setting, Some(&page)),
             // Serving ended before it began; its own error says why.
             Err(_) => Ok(()),
         }
     };
     let (end, told) = tokio::join!(serving, telling);
+    showing.abort();
     place.close().await;
     told?;
     Ok(end?)
+}
+
+/// What a worker has and an entry node has not.
+#[derive(Default)]
+struct Who {
+    provider_id: Option<String>,
+    dashboard: Option<SocketAddr>,
 }
 
 /// A running node and its entry among the workers of this machine.
@@ -193,7 +220,7 @@ impl Place {
         setting: &Setting,
         folder: &StateFolder,
         network: &Network,
-        provider_id: Option<String>,
+        who: Who,
     ) -> Result<Self, Box<dyn Error>> {
         let config = &setting.config;
         let identity = folder.secret(NODE_KEY, || {
@@ -218,13 +245,14 @@ impl Place {
         let node = Arc::new(node);
         let entry = local::Entry {
             handle: config.provider_id.clone(),
-            provider_id,
+            provider_id: who.provider_id,
             peer_id: node.peer_id(),
             pid: std::process::id(),
             mode: config.mode.as_str().to_owned(),
             cluster: network.cluster,
             shards: network.shards,
             addresses: node.addresses(),
+            dashboard: who.dashboard,
             network: network.to_json()?,
         };
         let listing = Listing::write(&setting.base, &entry)?;
@@ -236,8 +264,8 @@ impl Place {
         Ok(Self { node, entry, listing, joined, tasks })
     }
 
-    /// Says on stdout and in the ready file that the worker serves.
-    fn tell_ready(&self, setting: &Setting) -> Result<(), Box<dyn Error>> {
+    /// Says on stdout and in the ready file that the worker serves; `page` is the dashboard's address.
+    fn tell_ready(&self, setting: &Setting, page: Option<&str>) -> Result<(), Box<dyn Error>> {
         let ready = Ready {
             handle: self.entry.handle.clone(),
             provider_id: self.entry.provider_id.clone(),
@@ -246,7 +274,10 @@ impl Place {
             invite: network::invite(std::slice::from_ref(&self.entry))?,
         };
         let who = ready.provider_id.as_deref().unwrap_or("entry node");
-        println!("ready: {} ({who}) on {}", ready.handle, ready.addresses.join(" "));
+        let page = page.map_or_else(String::new, |page| format!("dashboard: {page}\n"));
+        let ready_line = format!("ready: {} ({who}) on {}\n", ready.handle, ready.addresses.join(" "));
+        // Who reads no more of it than the first line must not end the worker.
+        let _ = io::stdout().write_all((ready_line + &page).as_bytes());
         if let Some(path) = &setting.ready_file {
             write_ready(path, &ready)?;
         }

@@ -3,8 +3,10 @@
 
 use crate::{
     inference::Scheduler,
+    metrics::Stage,
     publisher::Publisher,
     storage::{Storage, StorageError},
+    tally::Tally,
 };
 use getrandom::SysRng;
 use privacyai::{
@@ -54,6 +56,8 @@ pub struct Edge<S> {
     pub offers: Vec<Offer>,
     /// New offers after the configuration was read anew.
     pub reloaded: mpsc::Receiver<Vec<Offer>>,
+    /// Counts what happens, for the operator.
+    pub tally: Arc<Tally>,
     /// Counts the relaying peers that joined.
     pub joined: watch::Receiver<u64>,
     /// Counts the operator's wishes to stop: the first drains, the second ends at once.
@@ -84,6 +88,7 @@ pub async fn serve<S: Storage>(mut machine: Provider, edge: Edge<S>) -> Result<E
         mut inference,
         mut offers,
         mut reloaded,
+        tally,
         mut joined,
         mut stop,
         ready,
@@ -97,6 +102,7 @@ pub async fn serve<S: Storage>(mut machine: Provider, edge: Edge<S>) -> Result<E
         storage,
         scheduler: scheduler.clone(),
         runtime,
+        tally,
         incoming,
         wake: None,
         drained: false,
@@ -181,6 +187,7 @@ struct Hands<S> {
     storage: S,
     scheduler: Scheduler,
     runtime: Handle,
+    tally: Arc<Tally>,
     publisher: Publisher,
     incoming: mpsc::Sender<WakuMessage>,
     wake: Option<Millis>,
@@ -190,12 +197,16 @@ struct Hands<S> {
 impl<S: Storage> Hands<S> {
     /// One input and all that follows from it.
     async fn step(&mut self, machine: &mut Provider, input: Input) {
+        self.tally.input(&input, now());
         let began = Instant::now();
         // The machine does not panic; were it to, one message must not end the service for everybody else.
         let effects =
             std::panic::catch_unwind(AssertUnwindSafe(|| machine.handle(input, now(), &mut UnwrapErr(SysRng))))
                 .unwrap_or_default();
-        tracing::trace!(effects = effects.len(), took = ?began.elapsed(), "handled an input");
+        let took = began.elapsed();
+        self.tally.overhead(Stage::Machine, took);
+        tracing::trace!(effects = effects.len(), ?took, "handled an input");
+        let began = Instant::now();
         let mut kept = true;
         for effect in effects {
             match effect {
@@ -205,15 +216,20 @@ impl<S: Storage> Hands<S> {
                 Effect::Publish(_) => {}
                 Effect::Subscribe { content_topic, shard } => self.subscribe(shard, content_topic),
                 Effect::Infer(job) => {
+                    self.tally.infer(&job, now());
                     let _inside = self.runtime.enter();
                     self.scheduler.submit(job, now());
                 }
                 Effect::CancelInfer(session) => self.scheduler.cancel(session),
                 Effect::WakeAt(at) => self.wake = Some(at),
-                Effect::Note(note) => tell(&note),
+                Effect::Note(note) => {
+                    self.tally.note(&note, now());
+                    tell(&note);
+                }
                 Effect::Drained => self.drained = true,
             }
         }
+        self.tally.overhead(Stage::Effects, began.elapsed());
     }
 
     /// The offers whose model has a backend that is up, with the speed that was measured.

@@ -132,7 +132,11 @@ pub fn is_in_use(base: &Path, provider_id: &str) -> bool {
     }
 }
 
-fn read_secret(path: &Path) -> Result<Zeroizing<[u8; SECRET_BYTES]>, StateError> {
+/// The secret in this file.
+///
+/// # Errors
+/// As [`StateFolder::secret`].
+pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<[u8; SECRET_BYTES]>, StateError> {
     let failed = |error| StateError::Io(path.to_owned(), error);
     let mut file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;

@@ -45,7 +45,12 @@ impl Bench {
             .iter()
             .map(|id| Model {
                 id: (*id).to_owned(),
-                routes: vec![Route { backend: backend.clone(), upstream_id: (*id).to_owned(), slots: slots.clone() }],
+                routes: vec![Route {
+                    name: "mock".to_owned(),
+                    backend: backend.clone(),
+                    upstream_id: (*id).to_owned(),
+                    slots: slots.clone(),
+                }],
                 system: None,
                 temperature: None,
                 top_p: None,
@@ -233,6 +238,7 @@ async fn a_server_that_is_gone_is_a_failure_and_withdrawn() {
     let gone = Model {
         id: "gone".to_owned(),
         routes: vec![Route {
+            name: "mock".to_owned(),
             backend: Arc::new(OpenAi::new(&settings).expect("a client")),
             upstream_id: "gone".to_owned(),
             slots: Arc::new(Semaphore::new(1)),

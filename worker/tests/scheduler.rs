@@ -104,6 +104,7 @@ impl Bench {
     fn start(backends: &[&Arc<Double>], concurrency: u32, queue: u32) -> Self {
         let slots: Vec<_> = backends.iter().map(|_| Arc::new(Semaphore::new(concurrency as usize))).collect();
         let routes = backends.iter().zip(&slots).map(|(backend, slots)| Route {
+            name: "double".to_owned(),
             backend: (*backend).clone(),
             upstream_id: "upstream".to_owned(),
             slots: slots.clone(),

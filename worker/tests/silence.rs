@@ -46,7 +46,12 @@ async fn no_log_holds_a_word_of_a_prompt_or_an_answer() {
     let slots = Arc::new(Semaphore::new(8));
     let models = MODELS.map(|id| Model {
         id: id.to_owned(),
-        routes: vec![Route { backend: backend.clone(), upstream_id: id.to_owned(), slots: slots.clone() }],
+        routes: vec![Route {
+            name: "mock".to_owned(),
+            backend: backend.clone(),
+            upstream_id: id.to_owned(),
+            slots: slots.clone(),
+        }],
         system: None,
         temperature: None,
         top_p: None,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::inference::preset::Preset;
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -79,12 +79,19 @@ pub(super) fn check(
         }
         (None, None) => provider_id.clone(),
     };
-    if let Some(metrics) = &worker.metrics {
-        metrics.get_ref().parse::<std::net::SocketAddr>().map_err(|_| {
-            source.at(metrics, "metrics is no address", "write an address with a port, such as \"127.0.0.1:9464\"")
-        })?;
-        notices.push("[worker] metrics: not there yet; nothing listens on it".to_owned());
-    }
+    let metrics = match &worker.metrics {
+        Some(metrics) => {
+            let fix = "write an address with a port, such as \"127.0.0.1:9464\"";
+            let address: SocketAddr =
+                metrics.get_ref().parse().map_err(|_| source.at(metrics, "metrics is no address", fix))?;
+            if !address.ip().is_loopback() {
+                let what = format!("metrics {address} is not loopback, and they are for this computer alone");
+                return Err(source.at(metrics, what, fix));
+            }
+            address
+        }
+        None => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+    };
 
     let (mode, network) = check_network(&source, worker, flags, environment)?;
     let listen = check_listen(&source, worker, mode)?;
@@ -120,6 +127,7 @@ pub(super) fn check(
         mode,
         network,
         listen,
+        metrics,
         backends,
         models,
         notices,
@@ -245,6 +253,7 @@ mod tests {
         refuses("[worker]\ntcp_port = 70000\n", 2, "70000");
         refuses("[worker]\nexternal = [\"example.org\"]\n", 2, "no multiaddr");
         refuses("[worker]\nmetrics = \"9464\"\n", 2, "no address");
+        refuses("[worker]\nmetrics = \"0.0.0.0:9464\"\n", 2, "not loopback");
         refuses("[[backend]]\nname = \"a\"\nkind = \"magic\"\n", 3, "\"magic\" is no kind");
         refuses("[[backend]]\nname = \"a\"\nkind = \"ollama\"\n", 1, "\"a\" serves no model");
         refuses("[[backend]]\nname = \"a\"\nkind = \"ollama\"\nmodel = \"m\"\n", 4, "[[model]]");
@@ -304,7 +313,8 @@ mod tests {
         assert_eq!((llama.price_in, llama.price_out), (200_000_000_000_000_000, 1_000_000_000_000_000_000));
         assert_eq!((llama.preset.as_deref(), smollm.id.as_str()), (None, "smollm2"));
         assert!(smollm.preset.is_some());
-        assert_eq!(config.notices.len(), 2, "metrics and prices: {:?}", config.notices);
+        assert_eq!(config.notices.len(), 1, "prices: {:?}", config.notices);
+        assert_eq!(config.metrics, SocketAddr::from(([127, 0, 0, 1], 9464)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub use environment::{DEFAULT_PROVIDER_ID, Environment, MAX_PROVIDER_ID_BYTES, M
 
 use std::{
     fmt, io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -44,6 +44,8 @@ pub struct Config {
     pub network: Option<String>,
     /// Where to listen.
     pub listen: Listen,
+    /// Where dashboard and metrics listen, on this computer alone; port 0 takes a free one.
+    pub metrics: SocketAddr,
     /// What runs models.
     pub backends: Vec<Backend>,
     /// What is offered.

@@ -5,13 +5,14 @@
 pub mod catalogue;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+mod lane;
 pub mod openai;
 pub mod preset;
 mod request;
 mod scheduler;
 
 pub use request::{ChatRequest, Message, Part, Role};
-pub use scheduler::{Limits, Model, Route, Scheduler};
+pub use scheduler::{Limits, Model, ModelLoad, Route, Scheduler};
 
 use async_trait::async_trait;
 use std::time::Duration;

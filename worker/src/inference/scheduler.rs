@@ -1,13 +1,18 @@
 //! Runs the core's jobs: a bounded queue and a cap per model, a cap per backend, early refusal, cancel, and exactly one
 //! terminal input per job whatever the backend does. Framing and pace are the core's business.
 
-use super::{Backend, ChatRequest, Failure, Health, TOKEN_BUFFER, Token, code};
+use super::{
+    Backend, ChatRequest, Failure, TOKEN_BUFFER, Token, code,
+    lane::{Bounds, Lane, Place, Slot, lock, probe},
+};
+use crate::metrics::{Metrics, Phase};
 use futures::FutureExt;
 use privacyai::effect::Millis;
 use privacyai::provider::{Input, Job, SessionId};
+use serde::Serialize;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
@@ -15,22 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 /// Inputs on their way to the serve loop, of all jobs together: a few per live job. Full, it stops the jobs, not the loop.
 const EVENT_BUFFER: usize = 256;
-/// A job that would wait longer than this for its first token is refused at once, so that its client can go elsewhere.
-const MAX_WAIT: Duration = Duration::from_secs(15);
 /// A backend that does not come back after a cancel is dropped then.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
-/// Between two looks at a backend that is up; one that is down is looked at every 15 s.
-const PROBE_UP: Duration = Duration::from_secs(10);
-/// See [`PROBE_UP`].
-const PROBE_DOWN: Duration = Duration::from_secs(15);
-/// So many probes fail before a backend counts as down.
-const PROBES_UNTIL_DOWN: u8 = 3;
 /// Retries of a job that has not begun to answer.
 const MAX_RETRIES: usize = 2;
 /// Before the next try where the backend names no time.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// An answer of fewer tokens does not count for [`Scheduler::tokens_per_second`].
-const MIN_TOKENS_FOR_RATE: u64 = 16;
 /// A longer `Retry-After`, in seconds, goes to the client instead of being waited for.
 const MAX_RETRY_AFTER: u16 = 10;
 
@@ -69,6 +64,8 @@ pub struct Limits {
 /// One backend of a model.
 #[derive(Clone)]
 pub struct Route {
+    /// The operator's name for it, for counters.
+    pub name: String,
     /// The backend.
     pub backend: Arc<dyn Backend>,
     /// Its own id of the model.
@@ -81,33 +78,33 @@ pub struct Route {
 #[derive(Clone)]
 pub struct Scheduler {
     lanes: Arc<HashMap<String, Arc<Lane>>>,
-    live: Arc<Mutex<HashMap<SessionId, CancellationToken>>>,
+    live: Arc<Mutex<HashMap<SessionId, Live>>>,
     events: mpsc::Sender<Input>,
     available: watch::Receiver<Vec<String>>,
+    metrics: Arc<Metrics>,
 }
 
-/// One model's queue.
-struct Lane {
-    model: Model,
-    bounds: Mutex<Bounds>,
-    slots: Arc<Semaphore>,
-    load: Mutex<Load>,
-    up: watch::Receiver<Vec<bool>>,
+/// A job that has not ended.
+struct Live {
+    cancel: CancellationToken,
+    cancelled: Option<Instant>,
 }
 
-struct Bounds {
-    limits: Limits,
-    /// Slots in use that are to vanish with the job that holds them.
-    surplus: u32,
-}
-
-#[derive(Default)]
-struct Load {
-    live: u32,
-    /// Smoothed time that a job holds its slot; none before the first one ended.
-    mean: Option<Duration>,
-    /// Smoothed tokens per second of one answer; none before the first was counted.
-    rate: Option<f64>,
+/// How busy a model is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModelLoad {
+    /// The model's id.
+    pub model: String,
+    /// Whether a backend answers for it.
+    pub up: bool,
+    /// Jobs that run.
+    pub running: u32,
+    /// Jobs that run at once at most.
+    pub slots: u32,
+    /// Jobs that wait.
+    pub waiting: u32,
+    /// Tokens per second of one answer, 0 while unknown.
+    pub tokens_per_s: u32,
 }
 
 impl Scheduler {
@@ -117,11 +114,15 @@ impl Scheduler {
         let (events, received) = mpsc::channel(EVENT_BUFFER);
         let (publish, available) = watch::channel(models.iter().map(|m| m.id.clone()).collect());
         let publish = Arc::new(publish);
+        let metrics = Arc::new(Metrics::default());
         let mut lanes = HashMap::new();
         for model in models {
             let (up, seen) = watch::channel(vec![true; model.routes.len()]);
             let id = model.id.clone();
-            tokio::spawn(probe(id.clone(), model.routes.clone(), up, publish.clone()));
+            for route in &model.routes {
+                metrics.backend(&id, &route.name, true);
+            }
+            tokio::spawn(probe(id.clone(), model.routes.clone(), up, publish.clone(), metrics.clone()));
             let limits = Limits {
                 concurrency: model.concurrency.max(1),
                 queue: model.queue,
@@ -132,12 +133,46 @@ impl Scheduler {
             let lane = Lane { model, bounds, slots, load: Mutex::default(), up: seen };
             lanes.insert(id, Arc::new(lane));
         }
-        (Self { lanes: Arc::new(lanes), live: Arc::default(), events, available }, received)
+        (Self { lanes: Arc::new(lanes), live: Arc::default(), events, available, metrics }, received)
     }
 
     /// The ids of the models with a backend that is up; changes when one goes down or comes back.
     pub fn available(&self) -> watch::Receiver<Vec<String>> {
         self.available.clone()
+    }
+
+    /// Where it counts what it does.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        self.metrics.clone()
+    }
+
+    /// How busy each model is now, by name; the gauges of the metrics are set to the same.
+    pub fn loads(&self) -> Vec<ModelLoad> {
+        let available = self.available.borrow().clone();
+        let mut loads: Vec<ModelLoad> = self
+            .lanes
+            .values()
+            .map(|lane| {
+                let slots = lane.limits().concurrency;
+                let live = lock(&lane.load).live;
+                let model = lane.model.id.clone();
+                let tokens_per_s = self.tokens_per_second(&model);
+                let up = available.contains(&model);
+                ModelLoad {
+                    up,
+                    running: live.min(slots),
+                    slots,
+                    waiting: live.saturating_sub(slots),
+                    tokens_per_s,
+                    model,
+                }
+            })
+            .collect();
+        loads.sort_by(|a, b| a.model.cmp(&b.model));
+        for load in &loads {
+            self.metrics.load(&load.model, load.running, load.waiting);
+        }
+        loads
     }
 
     /// Sets a model's limits anew. Running jobs go on: where fewer may run, those that end make no room.
@@ -171,7 +206,8 @@ impl Scheduler {
     /// still queued at its deadline is refused unstarted; a running one is the core's to cancel.
     pub fn submit(&self, job: Job, now: Millis) {
         let cancel = CancellationToken::new();
-        if lock(&self.live).insert(job.session, cancel.clone()).is_some() {
+        let live = Live { cancel: cancel.clone(), cancelled: None };
+        if lock(&self.live).insert(job.session, live).is_some() {
             tracing::error!("a session was submitted twice");
         }
         let this = self.clone();
@@ -179,7 +215,10 @@ impl Scheduler {
         tokio::spawn(async move {
             let session = job.session;
             let end = AssertUnwindSafe(this.run(job, expires, &cancel)).catch_unwind().await;
-            lock(&this.live).remove(&session);
+            let cancelled = lock(&this.live).remove(&session).and_then(|live| live.cancelled);
+            if let Some(cancelled) = cancelled {
+                this.metrics.cancel_took(cancelled.elapsed());
+            }
             let end = end.unwrap_or_else(|_| {
                 tracing::error!("a backend panicked");
                 Err(Failure::new(code::INTERNAL))
@@ -194,14 +233,15 @@ impl Scheduler {
 
     /// Stops a job; it still ends with its terminal input. Unknown sessions are ignored: the job may just have ended.
     pub fn cancel(&self, session: SessionId) {
-        if let Some(cancel) = lock(&self.live).get(&session) {
-            cancel.cancel();
+        if let Some(live) = lock(&self.live).get_mut(&session) {
+            live.cancelled.get_or_insert_with(Instant::now);
+            live.cancel.cancel();
         }
     }
 
     /// Stops all jobs.
     pub fn cancel_all(&self) {
-        lock(&self.live).values().for_each(CancellationToken::cancel);
+        lock(&self.live).values().for_each(|live| live.cancel.cancel());
     }
 
     /// The serve loop holds the receiver as long as it lives; without it there is nobody to tell.
@@ -224,14 +264,16 @@ impl Scheduler {
         request.max_tokens = Some(request.max_tokens.unwrap_or(most).min(most).max(1));
 
         let _place = Place::take(&lane)?;
+        let queued = Instant::now();
         let slot = tokio::select! {
             biased;
-            () = cancel.cancelled() => return Err(Failure::new(code::CANCELLED)),
+            () = cancel.cancelled() => return Err(self.cancelled(Phase::Queued)),
             slot = lane.slots.clone().acquire_owned() => slot.map_err(|_| Failure::new(code::INTERNAL))?,
             () = tokio::time::sleep_until(expires) => return Err(lane.overloaded()),
         };
         let slot = Slot { lane: &lane, permit: Some(slot) };
         let started = Instant::now();
+        self.metrics.waited(&lane.model.id, started.duration_since(queued));
         let end = self.run_on_routes(&lane, job.session, request, expires, cancel).await;
         drop(slot);
         lane.learn(started.elapsed());
@@ -252,7 +294,7 @@ impl Scheduler {
             let Some(route) = lane.model.routes.get(*index) else { break };
             let slot = tokio::select! {
                 biased;
-                () = cancel.cancelled() => return Err(Failure::new(code::CANCELLED)),
+                () = cancel.cancelled() => return Err(self.cancelled(Phase::Queued)),
                 slot = route.slots.clone().acquire_owned() => slot.map_err(|_| Failure::new(code::INTERNAL))?,
                 () = tokio::time::sleep_until(expires) => return Err(lane.overloaded()),
             };
@@ -260,8 +302,12 @@ impl Scheduler {
             request.model.clone_from(&route.upstream_id);
             let (end, began) = self.run_on(lane, route, slot, session, request, cancel).await;
             let Err(failure) = end else { return end };
+            if cancel.is_cancelled() {
+                return Err(self.cancelled(if began { Phase::Stream } else { Phase::Prefill }));
+            }
+            self.metrics.backend_failed(&route.name, failure.code);
             let pause = match (failure.code, failure.retry_after) {
-                _ if began || cancel.is_cancelled() || tries >= MAX_RETRIES => return Err(failure),
+                _ if began || tries >= MAX_RETRIES => return Err(failure),
                 (code::MODEL_UNAVAILABLE, _) => RETRY_PAUSE,
                 (code::OVERLOADED, _) if order.len() > 1 => RETRY_PAUSE,
                 (code::OVERLOADED, seconds) if seconds <= MAX_RETRY_AFTER => {
@@ -270,11 +316,16 @@ impl Scheduler {
                 _ => return Err(failure),
             };
             tokio::select! {
-                () = cancel.cancelled() => return Err(Failure::new(code::CANCELLED)),
+                () = cancel.cancelled() => return Err(self.cancelled(Phase::Queued)),
                 () = tokio::time::sleep(pause) => {}
             }
         }
         Err(Failure::new(code::MODEL_UNAVAILABLE))
+    }
+
+    fn cancelled(&self, phase: Phase) -> Failure {
+        self.metrics.cancelled(phase);
+        Failure::new(code::CANCELLED)
     }
 
     /// Runs a request on one backend; says also whether any part of an answer came.
@@ -328,136 +379,4 @@ impl Scheduler {
         }
         (end, began)
     }
-}
-
-/// A running job's slot in its lane: given back when dropped, unless there are to be fewer.
-struct Slot<'a> {
-    lane: &'a Lane,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        let mut bounds = lock(&self.lane.bounds);
-        if bounds.surplus > 0
-            && let Some(permit) = self.permit.take()
-        {
-            bounds.surplus -= 1;
-            permit.forget();
-        }
-    }
-}
-
-/// A job's place in its lane, given back when dropped.
-struct Place<'a>(&'a Lane);
-
-impl<'a> Place<'a> {
-    fn take(lane: &'a Lane) -> Result<Self, Failure> {
-        let wait = lane.expected_wait();
-        let limits = lane.limits();
-        let mut load = lock(&lane.load);
-        if load.live >= limits.concurrency.saturating_add(limits.queue) || wait > MAX_WAIT {
-            drop(load);
-            return Err(lane.overloaded());
-        }
-        load.live += 1;
-        drop(load);
-        Ok(Self(lane))
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut load = lock(&self.0.load);
-        load.live = load.live.saturating_sub(1);
-    }
-}
-
-impl Lane {
-    fn limits(&self) -> Limits {
-        lock(&self.bounds).limits
-    }
-
-    /// How long a new job would wait for a slot, from the jobs ahead and the measured time of a job.
-    fn expected_wait(&self) -> Duration {
-        let concurrency = self.limits().concurrency;
-        let load = lock(&self.load);
-        match load.mean {
-            Some(mean) if load.live >= concurrency => mean.saturating_mul(load.live - concurrency + 1) / concurrency,
-            _ => Duration::ZERO,
-        }
-    }
-
-    fn overloaded(&self) -> Failure {
-        let seconds = self.expected_wait().as_secs().saturating_add(1).min(60);
-        Failure { code: code::OVERLOADED, retry_after: u16::try_from(seconds).unwrap_or(60) }
-    }
-
-    fn learn(&self, took: Duration) {
-        let mut load = lock(&self.load);
-        load.mean = Some(load.mean.map_or(took, |mean| (mean.saturating_mul(7) + took) / 8));
-    }
-
-    /// Few tokens say little about the rate, so short answers do not count.
-    fn learn_rate(&self, tokens: u64, took: Duration) {
-        if tokens >= MIN_TOKENS_FOR_RATE && !took.is_zero() {
-            let rate = (tokens as f64 / took.as_secs_f64()).min(f64::from(u32::MAX));
-            let mut load = lock(&self.load);
-            load.rate = Some(load.rate.map_or(rate, |mean| (mean * 7.0 + rate) / 8.0));
-        }
-    }
-
-    /// Routes that are up before those that are down, then those with more free slots, then the operator's order.
-    fn route_order(&self) -> Vec<usize> {
-        let up = self.up.borrow().clone();
-        let mut order: Vec<usize> = (0..self.model.routes.len()).collect();
-        order.sort_by_key(|index| {
-            let free = self.model.routes.get(*index).map_or(0, |route| route.slots.available_permits());
-            (!up.get(*index).copied().unwrap_or(false), std::cmp::Reverse(free))
-        });
-        order
-    }
-}
-
-/// Looks at a model's backends for as long as its lane lives, and keeps the list of available models true.
-async fn probe(
-    id: String,
-    routes: Vec<Route>,
-    up: watch::Sender<Vec<bool>>,
-    available: Arc<watch::Sender<Vec<String>>>,
-) {
-    // One that is down from the start is found out by the first look.
-    let mut failed = vec![PROBES_UNTIL_DOWN - 1; routes.len()];
-    loop {
-        for (route, failed) in routes.iter().zip(&mut failed) {
-            let serves = match route.backend.models().await {
-                Ok(models) => models.is_empty() || models.contains(&route.upstream_id),
-                Err(_) => route.backend.health().await == Health::Up,
-            };
-            *failed = if serves { 0 } else { failed.saturating_add(1) };
-        }
-        let now: Vec<bool> = failed.iter().map(|failed| *failed < PROBES_UNTIL_DOWN).collect();
-        let any = now.iter().any(|up| *up);
-        if up.send(now).is_err() {
-            return;
-        }
-        available.send_if_modified(|models| {
-            let listed = models.iter().position(|model| *model == id);
-            match (listed, any) {
-                (Some(at), false) => drop(models.remove(at)),
-                (None, true) => models.push(id.clone()),
-                _ => return false,
-            }
-            true
-        });
-        tokio::select! {
-            () = tokio::time::sleep(if any { PROBE_UP } else { PROBE_DOWN }) => {}
-            () = up.closed() => return,
-        }
-    }
-}
-
-/// A panicking holder leaves these maps whole, so a poisoned lock is taken as it is.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
