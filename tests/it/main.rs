@@ -8,6 +8,7 @@ mod quota;
 mod ranking;
 mod renewal;
 mod reputation;
+mod simulation;
 mod tamper;
 mod tidy;
 mod vectors;

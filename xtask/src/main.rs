@@ -6,6 +6,7 @@ mod demo;
 mod npm;
 mod process;
 mod setup;
+mod simulate;
 mod test;
 mod wasm;
 
@@ -33,6 +34,8 @@ enum Task {
     Test(test::Options),
     /// Measures what the product promises, with release builds, and prints a table.
     Bench(bench::Options),
+    /// Plays a market of thousands in virtual time and prints what came of it.
+    Simulate(simulate::Options),
     /// Installs what the other tasks need: npm packages, the wasm target, Chromium and the demo's model.
     Setup,
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Build(options) => build::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Simulate(options) => simulate::run(&options),
         Task::Setup => setup::run(),
     };
     match done {

@@ -1,0 +1,43 @@
+//! A small market in virtual time; `cargo xtask simulate` plays large ones.
+
+use privacyai_tests::simulation::{Outcome, Scenario, compare, simulate};
+
+const SMALL: Scenario = Scenario {
+    providers: 40,
+    clients: 100,
+    requests: 250,
+    seed: 7,
+    span_ms: 600_000,
+    slots: 2,
+    service_ms: 3_000,
+    free_daily: 2,
+    loss: 10,
+    faults: true,
+};
+
+#[test]
+fn questions_reach_whom_they_were_meant_for_within_all_limits() {
+    let Outcome { misrouted, answered_ratio, over_limit, over_quota, requests, ends, .. } = simulate(SMALL);
+    assert_eq!((misrouted, over_limit, over_quota), (0, 0, 0));
+    assert_eq!(requests + ends["limit"], SMALL.requests);
+    assert!(ends["limit"] > 0 && answered_ratio >= 0.99, "{answered_ratio} of {requests}: {ends:?}");
+}
+
+#[test]
+fn at_seventy_percent_waits_are_those_of_a_dispatcher_and_not_of_chance() {
+    let full = Scenario {
+        requests: 800,
+        slots: 1,
+        service_ms: 10_000,
+        span_ms: 800 * 10_000 * 10 / (7 * 40),
+        free_daily: u32::MAX,
+        loss: 0,
+        faults: false,
+        ..SMALL
+    };
+    let busy = simulate(full);
+    let (knows, chance) = compare(full);
+    assert!(busy.wait_p95_ms * 2 <= chance, "{} of {chance} ms", busy.wait_p95_ms);
+    // A market of forty is small: one that is full by chance costs a way there and back more than in one of thousands.
+    assert!(busy.wait_p95_ms <= knows * 4, "{} of {knows} ms", busy.wait_p95_ms);
+}
