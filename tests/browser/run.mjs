@@ -9,6 +9,7 @@ import { leaks } from "./cases/leaks.mjs";
 import { long } from "./cases/long.mjs";
 import { looks } from "./cases/looks.mjs";
 import { many } from "./cases/many.mjs";
+import { providers } from "./cases/providers.mjs";
 import { quota } from "./cases/quota.mjs";
 import { real } from "./cases/real.mjs";
 import { restarts } from "./cases/restarts.mjs";
@@ -28,7 +29,7 @@ const CASE_SECONDS = 180;
 
 const wanted = process.argv.slice(2);
 const deep = Boolean(process.env.PRIVACYAI_DEEP);
-const cases = [joining, asking, many, restarts, looks, still, long, states, keyboard, leaks, quota, stars, cuts, real].flat()
+const cases = [joining, asking, many, restarts, looks, still, long, states, keyboard, leaks, providers, quota, stars, cuts, real].flat()
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 
 /** What a case works with; what it opens is closed after it. */

@@ -16,7 +16,7 @@ export const model = (id, more = {}) => ({ id, context: 32768, detail: "8-bit", 
 export function provider(name, more = {}) {
   return {
     id: id_of(name.toLowerCase().replace(/[^a-z]/g, "")), handle: name.toLowerCase(), name, fingerprint: "abcdefghijklmnop", glyph: 9362,
-    status: "online", waiting: 0, response_ms: 410, state: "online", first_ms: [410, 860], recent_first_ms: [430, 390, 520, 400, 410],
+    status: "online", waiting: 0, response_ms: 410, state: more.status ?? "online", first_ms: [410, 860], recent_first_ms: [430, 390, 520, 400, 410],
     tenth_tokens_per_s: 840, success: [991, 312], felt: null, measured: [4960, 312], place: null, why: null, blocked: false, max_concurrent: 4, heard_ms: Date.now() + 3_600_000, usable: true,
     models: [model("qwen3-14b")], key_changed_from: null, equivocated: false, confirmed: true,
     hides_ip: true, ...more,

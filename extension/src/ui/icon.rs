@@ -21,6 +21,8 @@ pub const UP: Icon = "m5 12 7-7 7 7M12 19V5";
 pub const DOWN: Icon = "M12 5v14M19 12l-7 7-7-7";
 /// Copy.
 pub const COPY: Icon = "M10 8h10a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2H10a2 2 0 0 1-2-2V10a2 2 0 0 1 2-2zM4 16c-1.1 0-2-.9-2-2V4c0-1.1.9-2 2-2h10c1.1 0 2 .9 2 2";
+/// Never again.
+pub const BAN: Icon = "M22 12a10 10 0 1 1-20 0a10 10 0 0 1 20 0zM4.9 4.9l14.2 14.2";
 /// Done, chosen.
 pub const CHECK: Icon = "M20 6 9 17l-5-5";
 /// Ask again.

@@ -26,7 +26,8 @@
 //! | `code-block`, `code-copy` | code |
 //! | `new-chat`, `open-history`, `more`, `back`, `open-tab` | header |
 //! | `nav-chat`, `nav-providers`, `nav-settings`, `nav-network` | navigation from 720 px |
-//! | `provider-automatic`, `provider-row`, `provider-pick` | choice; row: `data-provider-id`, `data-status`, `data-chosen` |
+//! | `provider-automatic`, `prefer-balanced`, `-fastest`, `-cheapest`, `-trusted`, `provider-row`, `provider-pick` | choice; row: `data-provider-id`, `data-status`, `data-state`, `data-usable`, `data-chosen`, `data-blocked` |
+//! | `provider-search`, `provider-state`, `provider-order`, `provider-sort`, `provider-block`, `provider-more`, `provider-facts`, `spark` | the list of providers and a row's parts |
 //! | `history-row`, `history-open`, `history-rename`, `history-title`, `history-delete`, `history-confirm`, `history-search` | conversations; row: `data-conversation-id` |
 //! | `settings-profile-balanced`, `-fast`, `-high`, `settings-theme-system`, `-light`, `-dark`, `settings-whole`, `settings-nodes`, `settings-nodes-save`, `settings-export`, `settings-delete`, `settings-delete-word`, `settings-delete-confirm`, `settings-version`, `settings-key` (`data-key`), `settings-keys-said`, `settings-keys-reset`, `settings-single-keys` | settings |
 //! | `try-now`, `open-network` | no way to the network |
@@ -46,6 +47,7 @@ mod blocks;
 mod chat;
 mod clipboard;
 mod code;
+mod column;
 mod composer;
 mod cut;
 mod details;
@@ -66,11 +68,13 @@ mod markdown;
 mod notice;
 mod page;
 mod palette;
+mod provider;
 mod providers;
 mod quota;
 mod rating;
 mod rebind;
 mod settings;
+mod spark;
 mod state;
 mod status;
 mod transcript;

@@ -270,9 +270,9 @@ impl App {
     }
 }
 
-/// Whether automatic may ask this one: a key that changed is its user's to decide on first.
+/// Whether automatic may ask this one: a key that changed is its user's to decide on first, and some are never asked.
 pub fn is_ready(provider: &ProviderView) -> bool {
-    provider.usable && provider.key_changed_from.is_none() && !provider.equivocated
+    provider.usable && provider.key_changed_from.is_none() && !provider.equivocated && !provider.blocked
 }
 
 /// The phases in which an answer still may come.

@@ -58,13 +58,18 @@ pub fn status_of(provider: &ProviderView, now_ms: f64) -> (Shape, String) {
         (Shape::Blocked, "Not used: signed two keys at once".into())
     } else if provider.key_changed_from.is_some() {
         (Shape::Blocked, "Key changed".into())
+    } else if provider.blocked {
+        (Shape::Blocked, "Blocked by you".into())
     } else if provider.status == "offline" {
         (Shape::Offline, format!("Offline since {}", format::clock(provider.heard_ms as f64)))
     } else if stale {
         let since = if provider.heard_ms == 0 { "Not heard yet".into() } else { heard(provider, now_ms) };
         (Shape::Unknown, since)
     } else {
-        match provider.status.as_str() {
+        // As it served this user, which may be worse than it says of itself.
+        match provider.state.as_str() {
+            "degraded" => (Shape::Warn, "Slower than usual".into()),
+            "offline" => (Shape::Offline, "Did not answer".into()),
             "online" => (Shape::Online, "Online".into()),
             "busy" if provider.waiting > 0 => (Shape::Busy, format!("Busy, {} waiting", provider.waiting)),
             "busy" => (Shape::Busy, "Busy".into()),

@@ -9,6 +9,7 @@ use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 
+use super::column;
 use super::state::{App, InviteView, Row, take_sent};
 use crate::port::{Command, ConversationView, MessageView, ProviderView, Update};
 
@@ -202,7 +203,7 @@ impl App {
     }
 }
 
-/// Usable ones first, then by state and announced response time.
+/// In the order of the automatic choice; behind them those it does not choose from, the blocked ones last.
 fn sorted(mut providers: Vec<ProviderView>) -> Vec<ProviderView> {
     let rank = |provider: &ProviderView| match provider.status.as_str() {
         "online" => 0,
@@ -210,10 +211,11 @@ fn sorted(mut providers: Vec<ProviderView>) -> Vec<ProviderView> {
         "unknown" => 2,
         _ => 3,
     };
-    let speed = |provider: &ProviderView| if provider.response_ms == 0 { u32::MAX } else { provider.response_ms };
-    providers.sort_by(|a, b| {
-        (!a.usable, a.equivocated, rank(a), speed(a), &a.id).cmp(&(!b.usable, b.equivocated, rank(b), speed(b), &b.id))
-    });
+    let key = |one: &ProviderView| {
+        let speed = if one.response_ms == 0 { u32::MAX } else { one.response_ms };
+        (one.blocked, one.place.unwrap_or(u32::MAX), !one.usable, one.equivocated, rank(one), speed)
+    };
+    column::sort(&mut providers, &|a, b| key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id)));
     providers
 }
 
