@@ -75,7 +75,7 @@ fn figures(
     let price = provider.models.first().map_or_else(|| UNKNOWN.to_owned(), column::price);
     let speed = column::speed(&provider);
     let values = View::from(vec![
-        value("for 10⁶ tokens", (price, String::new())),
+        value(if price == "free" { "" } else { "for a million tokens" }, (price, String::new())),
         value("first word", (column::first_word(&provider), String::new())),
         cell(spark(&provider.recent_first_ms)),
         value("tok/s", (speed, String::new())),

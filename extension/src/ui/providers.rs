@@ -139,11 +139,11 @@ fn controls(app: App, search: Signal<String>, state: Signal<String>, sorting: Si
                 on:input=move |event: web_sys::Event| search.set(value_of(&event))
             )
             select(
-                class="field w-auto!", aria-label="Status", data-testid="provider-state",
+                class="field min-w-32 flex-1 wide:w-auto! wide:flex-none", aria-label="Status", data-testid="provider-state",
                 on:change=move |event: web_sys::Event| state.set(chosen_in(&event))
             ) { (states) }
             select(
-                class="field w-auto! broad:hidden", aria-label="Order", data-testid="provider-order",
+                class="field min-w-32 flex-1 wide:w-auto! wide:flex-none broad:hidden", aria-label="Order", data-testid="provider-order",
                 on:change=move |event: web_sys::Event| {
                     let at = chosen_in(&event).parse::<usize>().ok();
                     if let Some((column, _)) = at.and_then(|at| COLUMNS.get(at)) {
@@ -226,9 +226,11 @@ fn head(sorting: Signal<Sorting>, column: Column, name: &'static str) -> View {
         span(role="columnheader", aria-sort=sorting.get().aria(column)) {
             button(r#type="button", class=class, data-testid="provider-sort", on:click=move |_| sorting.set(sorting.get_untracked().pressed(column))) {
                 (name)
-                span(class="text-ink", aria-hidden="true") {
-                    (match sorting.get().aria(column) { "ascending" => "↑", "descending" => "↓", _ => "" })
-                }
+                (match sorting.get().aria(column) {
+                    "ascending" => view! { span(class="text-ink", aria-hidden="true") { "↑" } },
+                    "descending" => view! { span(class="text-ink", aria-hidden="true") { "↓" } },
+                    _ => View::new(),
+                })
             }
         }
     }

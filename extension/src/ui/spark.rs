@@ -18,7 +18,7 @@ pub fn spark(times_ms: &[u32]) -> View {
     let (width, height, frame) = (WIDTH.to_string(), HEIGHT.to_string(), format!("0 0 {WIDTH} {HEIGHT}"));
     let title = words.clone();
     view! {
-        span(class="inline-flex text-ink3", title=title, data-testid="spark") {
+        span(class="inline-flex align-middle text-ink3", title=title, data-testid="spark") {
             svg(viewBox=frame, width=width, height=height, fill="none", class="flex-none", aria-hidden="true") {
                 path(d=line, stroke="currentColor", "stroke-width"="1.5", "stroke-linejoin"="round") {}
                 path(d=dot, fill="currentColor") {}
