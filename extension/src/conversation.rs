@@ -7,6 +7,10 @@ use privacyai::effect::{Batch, Row, Table, Write};
 use privacyai::map::{Map, Set};
 use serde_json::Value;
 
+mod import;
+
+pub use import::believed;
+
 /// Longest question in bytes: more does not fit one request (protocol section 4).
 pub const LONGEST_TEXT: usize = 128 * 1024;
 
@@ -51,6 +55,7 @@ record! {
         changed_ms: u64,
         order: Vec<String>,
         live: Vec<Live>,
+        pinned: Option<bool>,
     }
 }
 
@@ -122,7 +127,7 @@ impl Book {
         self.conversations.iter().flat_map(of).collect()
     }
 
-    /// The list, newest first.
+    /// The list: pinned ones, then the others, each newest first.
     pub fn rows(&self) -> Vec<ConversationRow> {
         let mut rows: Vec<_> = self
             .conversations
@@ -132,9 +137,11 @@ impl Book {
                 title: found.title.clone(),
                 changed_ms: found.changed_ms,
                 messages: u32::try_from(found.order.len()).unwrap_or(u32::MAX),
+                pinned: found.pinned == Some(true),
             })
             .collect();
-        rows.sort_by(|a, b| b.changed_ms.cmp(&a.changed_ms).then_with(|| a.id.cmp(&b.id)));
+        let last = |row: &ConversationRow| (row.pinned, row.changed_ms);
+        rows.sort_by(|a, b| last(b).cmp(&last(a)).then_with(|| a.id.cmp(&b.id)));
         rows
     }
 
@@ -182,7 +189,7 @@ impl Book {
             None => {
                 let id = new_id();
                 let title = title_of(text);
-                let new = Conversation { title, changed_ms: now_ms, order: Vec::new(), live: Vec::new() };
+                let new = Conversation { title, changed_ms: now_ms, order: Vec::new(), live: Vec::new(), pinned: None };
                 self.conversations.insert(id.clone(), new);
                 self.messages.insert(id.clone(), Map::new());
                 id
@@ -309,6 +316,14 @@ impl Book {
         let found = self.conversations.get_mut(conversation).ok_or("This conversation is gone.")?;
         found.title = title;
         found.changed_ms = now_ms;
+        self.dirty.insert(conversation.to_owned(), ());
+        Ok(())
+    }
+
+    /// Keeps a conversation at the top of the list, or not.
+    pub fn pin(&mut self, conversation: &str, on: bool) -> Result<(), Refusal> {
+        let found = self.conversations.get_mut(conversation).ok_or("This conversation is gone.")?;
+        found.pinned = on.then_some(true);
         self.dirty.insert(conversation.to_owned(), ());
         Ok(())
     }
@@ -486,6 +501,22 @@ mod tests {
         assert_eq!(book.delete(&conversation), [4]);
         assert!(book.changes().iter().all(|write| write.value.is_none()));
         assert!(book.rows().is_empty());
+    }
+
+    #[test]
+    fn pinned_ones_stand_first_and_stay_so() {
+        let (mut book, mut id) = (Book::default(), ids());
+        let first = book.ask(None, None, "one", 1, &mut id, 1).unwrap().conversation;
+        let second = book.ask(None, None, "two", 2, &mut id, 2).unwrap().conversation;
+        let order = |book: &Book| book.rows().into_iter().map(|row| row.id).collect::<Vec<_>>();
+        assert_eq!(order(&book), [second.clone(), first.clone()]);
+        book.pin(&first, true).unwrap();
+        assert_eq!(order(&book), [first.clone(), second.clone()]);
+        let again = Book::restore(&rows(&book.changes(), Table::Conversations));
+        assert_eq!(order(&again), [first.clone(), second.clone()]);
+        book.pin(&first, false).unwrap();
+        assert_eq!(order(&book), [second, first]);
+        assert!(book.pin("none", true).is_err());
     }
 
     #[test]

@@ -10,6 +10,9 @@ pub const PORT: &str = "panel";
 /// What is refused when the browser's store is full.
 pub const FULL: &str = "Full: new answers are not kept.";
 
+/// What an exported file says of itself.
+pub const EXPORT: &str = "privacyai-export";
+
 tagged! {
     /// What a user does. Imperative.
     #[derive(Clone, Debug, PartialEq)]
@@ -105,8 +108,23 @@ tagged! {
         },
         /// Connect now instead of waiting for the next try.
         TryNow = "try_now",
-        /// All conversations and settings as JSON text: answered by [`Update::Exported`].
-        Export = "export",
+        /// Keep a conversation at the top of the list, or not.
+        Pin = "pin" {
+            /// Its id.
+            conversation: String,
+            /// At the top.
+            on: bool,
+        },
+        /// All conversations and settings, or one conversation, as JSON text: answered by [`Update::Exported`].
+        Export = "export" {
+            /// Only this one.
+            conversation: Option<String>,
+        },
+        /// Take conversations of an exported file in: answered by [`Update::Imported`].
+        Import = "import" {
+            /// They.
+            conversations: Vec<ConversationView>,
+        },
         /// Delete every conversation, setting and key, as after a new installation.
         DeleteAll = "delete_all",
     }
@@ -188,6 +206,17 @@ tagged! {
         Exported = "exported" {
             /// The file's content.
             json: String,
+            /// The one conversation in it, if it was asked for.
+            conversation: Option<String>,
+        },
+        /// What came of an import.
+        Imported = "imported" {
+            /// Taken.
+            added: u32,
+            /// Not taken, as they are here already.
+            present: u32,
+            /// Not taken, as they are no conversations.
+            broken: u32,
         },
         /// A command could not be done; nothing typed is lost.
         Refused = "refused" {
@@ -344,6 +373,8 @@ record! {
         pub changed_ms: u64,
         /// Count of messages.
         pub messages: u32,
+        /// It stays at the top.
+        pub pinned: bool,
     }
 }
 
@@ -357,6 +388,19 @@ record! {
         pub title: String,
         /// Its messages in order.
         pub messages: Vec<MessageView>,
+    }
+}
+
+record! {
+    /// What of an exported file is read again.
+    #[derive(Clone, Debug)]
+    pub struct Export {
+        /// [`EXPORT`].
+        pub format: String,
+        /// 1.
+        pub version: u32,
+        /// All conversations in it.
+        pub conversations: Vec<ConversationView>,
     }
 }
 

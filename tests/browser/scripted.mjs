@@ -44,7 +44,7 @@ export async function scripted(browser, { settings, network, providers, messages
     is: "snapshot", settings: { ...SETTINGS, ...settings },
     network: { state: "connected", next_try_s: null, nodes: [], clock_off_s: null, discovery_ms: 900, ...network },
     providers: providers ?? [provider("Fjord"), provider("Kestrel")],
-    conversations: conversations ?? (open ? [{ id: "c1", title: "A chat", changed_ms: Date.now(), messages: messages.length }] : []), open, free: free ?? null,
+    conversations: conversations ?? (open ? [{ id: "c1", title: "A chat", changed_ms: Date.now(), messages: messages.length, pinned: false }] : []), open, free: free ?? null,
   };
   await page.addInitScript(script, JSON.stringify(snapshot));
   await page.goto(`chrome-extension://${browser.id}/panel.html?view=panel`);

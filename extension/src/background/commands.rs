@@ -2,11 +2,11 @@
 
 use super::network::Way;
 use super::{Background, Running};
-use crate::conversation::Asked;
+use crate::conversation::{self, Asked};
 use crate::json::{self, Json};
 use crate::mirror;
 use crate::platform;
-use crate::port::{Command, ConversationView, Settings, Update};
+use crate::port::{Command, ConversationView, EXPORT, Settings, Update};
 use crate::settings;
 use crate::storage::Storage;
 use privacyai::client::{Ask, AskId, Client, Input};
@@ -99,9 +99,25 @@ impl Background {
             Command::Join { text } => self.join(&text).await?,
             Command::Set { settings } => self.replace_settings(settings).await?,
             Command::TryNow => self.transport.try_now(),
-            Command::Export => {
-                let json = self.export().await;
-                self.panels.tell(panel, &Update::Exported { json });
+            Command::Pin { conversation, on } => {
+                self.book.pin(&conversation, on)?;
+                self.tell_conversations();
+            }
+            Command::Export { conversation } => {
+                let json = self.export(conversation.as_deref()).await;
+                self.panels.tell(panel, &Update::Exported { json, conversation });
+            }
+            Command::Import { conversations } => {
+                let (mut added, mut present, mut broken) = (0, 0, 0);
+                for conversation in conversations {
+                    match conversation::believed(conversation).map(|believed| self.book.add(believed)) {
+                        None => broken += 1,
+                        Some(true) => added += 1,
+                        Some(false) => present += 1,
+                    }
+                }
+                self.tell_conversations();
+                self.panels.tell(panel, &Update::Imported { added, present, broken });
             }
             Command::DeleteAll => self.delete_all().await?,
         }
@@ -247,20 +263,22 @@ impl Background {
         Ok(())
     }
 
-    async fn export(&mut self) -> String {
+    async fn export(&mut self, only: Option<&str>) -> String {
         let mut conversations = Vec::new();
-        for id in self.book.ids() {
+        for id in only.map_or_else(|| self.book.ids(), |id| vec![id.to_owned()]) {
             conversations.extend(self.view(&id).await);
         }
-        let export = json::object(vec![
-            ("format", "privacyai-export".into()),
+        let mut fields = vec![
+            ("format", EXPORT.into()),
             ("version", 1.into()),
             ("exported_ms", platform::now().0.into()),
-            ("settings", self.settings.to_json()),
             ("conversations", conversations.to_json()),
-            ("unreadable_rows", self.database.unreadable().into()),
-        ]);
-        format!("{export:#}")
+        ];
+        if only.is_none() {
+            fields.push(("settings", self.settings.to_json()));
+            fields.push(("unreadable_rows", self.database.unreadable().into()));
+        }
+        format!("{:#}", json::object(fields))
     }
 
     async fn delete_all(&mut self) -> Result<(), String> {

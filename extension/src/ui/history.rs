@@ -1,4 +1,4 @@
-//! The list of conversations: open, rename, delete, search.
+//! The list of conversations: open, pin, rename, save as a file, delete, search.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use wasm_bindgen::JsCast;
 
 use super::invite::value_of;
 use super::state::App;
-use super::{app, format, icon, list};
+use super::{app, file, format, icon, list};
 use crate::port::{Command, ConversationRow};
 
 /// Rows in the navigation's short list.
@@ -27,6 +27,7 @@ pub fn history(app: App) -> View {
     let new = app::key_button(app, icon::COMPOSE, ("New chat", "new"), "history-new", move || app.new_chat());
     let header = app::header(app, "Chats", new);
     let rows = list::keyed(found, move |id| row(app, id.to_string()));
+    let import = file::import_button(app);
     view! {
         section(class="flex min-h-0 flex-1 flex-col", aria-label="Chats") {
             (header)
@@ -46,6 +47,7 @@ pub fn history(app: App) -> View {
                         View::new()
                     })
                     ul(class="flex flex-col") { (rows) }
+                    div(class="flex justify-end") { (import) }
                 }
             }
         }
@@ -57,6 +59,7 @@ pub fn history(app: App) -> View {
 enum Doing {
     Nothing,
     Renaming,
+    Exporting,
     Deleting,
 }
 
@@ -80,6 +83,7 @@ fn row(app: App, id: String) -> View {
                 (None, _) => View::new(),
                 (Some(row), Doing::Nothing) => plain(app, row, doing),
                 (Some(row), Doing::Renaming) => renaming(app, row, doing),
+                (Some(row), Doing::Exporting) => exporting(app, row, doing),
                 (Some(row), Doing::Deleting) => deleting(app, row, doing),
             })
         }
@@ -90,7 +94,10 @@ fn plain(app: App, row: ConversationRow, doing: Signal<Doing>) -> View {
     let day = format::day(row.changed_ms as f64);
     let rename = app::icon_button(icon::PENCIL, "Rename", "history-rename", move || doing.set(Doing::Renaming));
     let delete = app::icon_button(icon::TRASH, "Delete", "history-delete", move || doing.set(Doing::Deleting));
-    let title = row.title.clone();
+    let export =
+        app::icon_button(icon::DOWNLOAD, "Save as a file", "history-export", move || doing.set(Doing::Exporting));
+    let (title, pinned, picture) = (row.title.clone(), row.pinned, icon::icon(icon::PIN, 16));
+    let (id, label) = (row.id.clone(), if pinned { "Do not keep at the top" } else { "Keep at the top" });
     view! {
         div(class="group flex min-h-9 items-center gap-1 pe-1") {
             button(
@@ -98,9 +105,15 @@ fn plain(app: App, row: ConversationRow, doing: Signal<Doing>) -> View {
                 data-testid="history-open", on:click=move |_| app.open_conversation(&row.id)
             ) {
                 span(class="min-w-0 flex-1 truncate text-ctl") { (title) }
-                span(class="flex-none text-sec text-ink3") { (day) }
+                span(class="flex-none text-sec text-ink3 slim:hidden") { (day) }
             }
+            button(
+                r#type="button", class=if pinned { "icon-btn text-accent!" } else { "icon-btn" }, aria-label=label, title=label,
+                aria-pressed=if pinned { "true" } else { "false" }, data-testid="history-pin",
+                on:click=move |_| app.send(Command::Pin { conversation: id.clone(), on: !pinned })
+            ) { (picture) }
             (rename)
+            (export)
             (delete)
         }
     }
@@ -154,6 +167,22 @@ fn deleting(app: App, row: ConversationRow, doing: Signal<Doing>) -> View {
                 r#type="button", class="btn btn-stop", data-testid="history-confirm",
                 on:click=move |_| app.send(Command::Delete { conversation: row.id.clone() })
             ) { "Delete" }
+        }
+    }
+}
+
+fn exporting(app: App, row: ConversationRow, doing: Signal<Doing>) -> View {
+    let save = move |id: &str, markdown: bool| {
+        file::export(app, id, markdown);
+        doing.set(Doing::Nothing);
+    };
+    let (id, same) = (row.id.clone(), row.id.clone());
+    view! {
+        div(class="flex min-h-11 flex-wrap items-center gap-1.5 px-2", role="group", aria-label="Save this chat as a file") {
+            span(class="min-w-0 flex-1 truncate text-ctl") { "Everyone who gets the file can read it." }
+            button(r#type="button", class="btn", on:click=move |_| doing.set(Doing::Nothing)) { "Close" }
+            button(r#type="button", class="btn", data-testid="export-markdown", on:click=move |_| save(&id, true)) { "Markdown" }
+            button(r#type="button", class="btn", data-testid="export-json", on:click=move |_| save(&same, false)) { "JSON" }
         }
     }
 }

@@ -21,6 +21,10 @@ pub const UP: Icon = "m5 12 7-7 7 7M12 19V5";
 pub const DOWN: Icon = "M12 5v14M19 12l-7 7-7-7";
 /// Copy.
 pub const COPY: Icon = "M10 8h10a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2H10a2 2 0 0 1-2-2V10a2 2 0 0 1 2-2zM4 16c-1.1 0-2-.9-2-2V4c0-1.1.9-2 2-2h10c1.1 0 2 .9 2 2";
+/// At the top.
+pub const PIN: Icon = "M12 17v5M9 10.76a2 2 0 0 1-1.11 1.79l-1.78.9A2 2 0 0 0 5 15.24V16a1 1 0 0 0 1 1h12a1 1 0 0 0 1-1v-.76a2 2 0 0 0-1.11-1.79l-1.78-.9A2 2 0 0 1 15 10.76V7a1 1 0 0 1 1-1 2 2 0 0 0 0-4H8a2 2 0 0 0 0 4 1 1 0 0 1 1 1z";
+/// Save as a file.
+pub const DOWNLOAD: Icon = "M12 15V3M21 15v4a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2v-4M7 10l5 5 5-5";
 /// Never again.
 pub const BAN: Icon = "M22 12a10 10 0 1 1-20 0a10 10 0 0 1 20 0zM4.9 4.9l14.2 14.2";
 /// Done, chosen.

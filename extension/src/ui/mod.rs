@@ -28,7 +28,7 @@
 //! | `nav-chat`, `nav-providers`, `nav-settings`, `nav-network` | navigation from 720 px |
 //! | `provider-automatic`, `prefer-balanced`, `-fastest`, `-cheapest`, `-trusted`, `provider-row`, `provider-pick` | choice; row: `data-provider-id`, `data-status`, `data-state`, `data-usable`, `data-chosen`, `data-blocked` |
 //! | `provider-search`, `provider-state`, `provider-order`, `provider-sort`, `provider-block`, `provider-more`, `provider-facts`, `spark` | the list of providers and a row's parts |
-//! | `history-row`, `history-open`, `history-rename`, `history-title`, `history-delete`, `history-confirm`, `history-search` | conversations; row: `data-conversation-id` |
+//! | `history-row`, `history-open`, `history-rename`, `history-title`, `history-delete`, `history-confirm`, `history-search`, `history-pin`, `history-export`, `export-markdown`, `export-json`, `import`, `import-file` | conversations; row: `data-conversation-id` |
 //! | `settings-profile-balanced`, `-fast`, `-high`, `settings-theme-system`, `-light`, `-dark`, `settings-whole`, `settings-nodes`, `settings-nodes-save`, `settings-export`, `settings-delete`, `settings-delete-word`, `settings-delete-confirm`, `settings-version`, `settings-key` (`data-key`), `settings-keys-said`, `settings-keys-reset`, `settings-single-keys` | settings |
 //! | `try-now`, `open-network` | no way to the network |
 //! | `no-provider` | nobody answers |
@@ -53,6 +53,7 @@ mod cut;
 mod details;
 mod draft;
 mod empty;
+mod file;
 mod format;
 mod glyph;
 mod history;

@@ -1,12 +1,11 @@
 //! Settings: how answers travel and what that costs, entry nodes, look, and the user's own data.
 
-use js_sys::{Array, Uint8Array};
 use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::invite::value_of;
 use super::state::{App, Page};
-use super::{app, empty, format, rebind};
+use super::{app, empty, file, format, rebind};
 use crate::port::Command;
 
 /// Bytes of a frame on the wire.
@@ -287,7 +286,7 @@ fn data(app: App) -> View {
         "Your data",
         "Chats and settings lie in this browser only, sealed with a key that cannot be read out of it.",
     );
-    let asking = create_signal(false);
+    let (asking, import) = (create_signal(false), file::import_button(app));
     view! {
         section {
             (title)
@@ -295,7 +294,8 @@ fn data(app: App) -> View {
                 "This protects the files on the disk. It does not protect against someone who uses this unlocked browser profile, against malware on this computer, or against what a provider keeps of the words it read."
             }
             div(class="mt-3 flex flex-wrap gap-2") {
-                button(r#type="button", class="btn", data-testid="settings-export", on:click=move |_| app.send(Command::Export)) { "Export as JSON" }
+                button(r#type="button", class="btn", data-testid="settings-export", on:click=move |_| app.send(Command::Export { conversation: None })) { "Export as JSON" }
+                (import)
                 button(r#type="button", class="btn btn-stop", data-testid="settings-delete", on:click=move |_| asking.set(true)) { "Delete everything" }
             }
             p(class="mt-2 text-sec text-ink3") { "The exported file is readable by everyone who gets it." }
@@ -345,27 +345,6 @@ fn about() -> View {
             p(class="text-sec text-ink2") { "Protocol PAM/1. MIT or Apache-2.0. Icons by Lucide, ISC." }
         }
     }
-}
-
-/// Saves the export as a file.
-pub fn save_file(json: &str) {
-    let parts = Array::of1(&Uint8Array::from(json.as_bytes()).into());
-    let bag = web_sys::BlobPropertyBag::new();
-    bag.set_type("application/json");
-    let Ok(blob) = web_sys::Blob::new_with_u8_array_sequence_and_options(&parts, &bag) else { return };
-    let Ok(address) = web_sys::Url::create_object_url_with_blob(&blob) else { return };
-    if let Some(link) =
-        document().create_element("a").ok().and_then(|link| link.dyn_into::<web_sys::HtmlAnchorElement>().ok())
-    {
-        link.set_href(&address);
-        link.set_download("privacyai.json");
-        link.click();
-    }
-    // The download has its own reference by then.
-    gloo::timers::callback::Timeout::new(10_000, move || {
-        let _ = web_sys::Url::revoke_object_url(&address);
-    })
-    .forget();
 }
 
 #[cfg(test)]

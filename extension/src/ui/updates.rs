@@ -65,7 +65,8 @@ impl App {
             Update::Free { free } => self.free.set(Some(free)),
             Update::Settings { settings } => self.settings.set(settings),
             Update::Invite { changes, error } => self.invite.set(Some(InviteView { changes, error })),
-            Update::Exported { json } => super::settings::save_file(&json),
+            Update::Exported { json, conversation } => super::file::exported(&json, conversation.as_deref()),
+            Update::Imported { added, present, broken } => super::file::imported(self, added, present, broken),
             Update::Refused { text } => {
                 self.beginning.set(false);
                 if self.draft.with_untracked(String::is_empty) {

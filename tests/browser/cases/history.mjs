@@ -1,0 +1,77 @@
+// Chats that are kept: at the top, as files, and back from a file in another browser.
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { until } from "../extension.mjs";
+import { remove, temporary } from "../ending.mjs";
+
+const titles = (panel) => panel.page.locator('[data-testid="history-open"] > span:first-child').allInnerTexts();
+const row = (panel, title) => panel.page.locator('[data-testid="history-row"]').filter({ hasText: title });
+
+async function saved(panel, press) {
+  const [download] = await Promise.all([panel.page.waitForEvent("download"), press()]);
+  return { name: download.suggestedFilename(), text: await readFile(await download.path(), "utf8") };
+}
+
+export const history = [
+  {
+    name: "chats are pinned, saved as Markdown and JSON, and taken in by another browser once",
+    async run(bench) {
+      const { market, browser, port } = await bench.joined();
+      const question = "Which chat is kept?";
+      const { id, provider } = { id: await port.ask(question), provider: market.named("beta") };
+      await port.ended(id);
+      await port.answer("A later one?", { provider: provider.id });
+      const panel = await browser.panel("tab");
+      await panel.go("/history");
+      await until("both", async () => (await titles(panel)).length === 2);
+      assert.equal((await titles(panel))[0], "A later one?");
+      await row(panel, question).locator('[data-testid="history-pin"]').click();
+      await until("it is at the top", async () => (await titles(panel))[0] === question);
+
+      const press = async (kind) => {
+        await row(panel, question).locator('[data-testid="history-export"]').click();
+        return saved(panel, () => panel.at(`export-${kind}`).click());
+      };
+      const markdown = await press("markdown");
+      assert.equal(markdown.name, "Which-chat-is-kept.md");
+      const { text } = await port.message(id);
+      assert.match(markdown.text, /^# Which chat is kept\?\n\n## You\n\nWhich chat is kept\?\n\n## \w+, known:\d+\n\n/);
+      assert.ok(markdown.text.includes(text));
+      const json = await press("json");
+      assert.equal(json.name, "Which-chat-is-kept.json");
+      const chat = JSON.parse(json.text);
+      assert.equal(chat.settings, undefined, "one chat says nothing of the settings");
+      assert.deepEqual(chat.conversations.map(({ title, messages }) => [title, messages.length]), [[question, 2]]);
+
+      const folder = await temporary("import");
+      try {
+        const { browser: other } = await bench.joined();
+        const empty = await other.panel("tab");
+        await empty.go("/history");
+        const take = async (content, said) => {
+          await writeFile(join(folder, "chat.json"), content);
+          await empty.at("import-file").setInputFiles(join(folder, "chat.json"));
+          await until(said, async () => (await empty.at("toast").innerText()).startsWith(said));
+        };
+        await take("{}", "This is no file that PrivacyAI exported. Nothing was taken.");
+        assert.deepEqual(await titles(empty), []);
+        await take(json.text, "1 chat taken.");
+        await until("it is listed", async () => (await titles(empty))[0] === question);
+        await take(json.text, "0 chats taken. 1 were here already and stay as they are.");
+        const broken = { ...chat, conversations: [{ ...chat.conversations[0], id: "../x" }] };
+        await take(JSON.stringify(broken), "0 chats taken. 1 could not be read.");
+        await empty.page.locator('[data-testid="history-open"]').click();
+        await until("it reads as before", async () => {
+          const shown = await empty.at("answer-text").last().innerText();
+          return shown.trim() === text.trim();
+        });
+        // What nobody here has checked is not claimed.
+        await empty.at("answer-cost").click();
+        assert.equal(await empty.at("details-receipt").getAttribute("data-receipt"), "none");
+      } finally {
+        await remove(folder);
+      }
+    },
+  },
+];
