@@ -300,13 +300,19 @@ impl Background {
         }
     }
 
-    /// Brings a conversation into memory.
-    async fn load(&mut self, conversation: &str) {
+    /// The values of the rows of a conversation that is not in memory.
+    async fn stored(&self, conversation: &str) -> Vec<Option<Vec<u8>>> {
         let missing = self.book.missing(conversation);
         let mut values = Vec::with_capacity(missing.len());
         for key in &missing {
             values.push(self.database.get(Table::Messages, key).await.ok().flatten());
         }
+        values
+    }
+
+    /// Brings a conversation into memory.
+    async fn load(&mut self, conversation: &str) {
+        let values = self.stored(conversation).await;
         if self.book.view(conversation).is_none() {
             self.book.fill(conversation, &values);
         }

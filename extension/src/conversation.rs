@@ -119,6 +119,12 @@ impl Book {
         self.messages.insert(conversation.to_owned(), messages);
     }
 
+    /// The messages in the values of such rows, without keeping them in memory.
+    pub fn read(values: &[Option<Vec<u8>>]) -> Vec<MessageView> {
+        let message = |value: &Option<Vec<u8>>| json::decode_bytes::<Message>(value.as_ref()?);
+        values.iter().filter_map(message).map(|message| message.view).collect()
+    }
+
     /// All answers that were under way, as (conversation, answer).
     pub fn live(&self) -> Vec<(String, Live)> {
         let of = |(id, found): (&String, &Conversation)| {

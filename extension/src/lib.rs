@@ -12,6 +12,7 @@ mod settings;
 mod storage;
 mod transport;
 mod ui;
+mod usage;
 
 /// Draws the panel; called once by each panel page.
 #[wasm_bindgen::prelude::wasm_bindgen]

@@ -120,6 +120,8 @@ tagged! {
             /// Only this one.
             conversation: Option<String>,
         },
+        /// What was asked, by day and provider: answered by [`Update::Usage`].
+        Usage = "usage",
         /// Take conversations of an exported file in: answered by [`Update::Imported`].
         Import = "import" {
             /// They.
@@ -208,6 +210,11 @@ tagged! {
             json: String,
             /// The one conversation in it, if it was asked for.
             conversation: Option<String>,
+        },
+        /// What was asked, from the kept conversations.
+        Usage = "usage" {
+            /// A row for each day and provider.
+            rows: Vec<UsageRow>,
         },
         /// What came of an import.
         Imported = "imported" {
@@ -388,6 +395,25 @@ record! {
         pub title: String,
         /// Its messages in order.
         pub messages: Vec<MessageView>,
+    }
+}
+
+record! {
+    /// What was asked of one provider on one day.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    pub struct UsageRow {
+        /// UTC day since 1970.
+        pub day: u32,
+        /// providerId text, empty where nobody was asked.
+        pub provider: String,
+        /// Its name then.
+        pub name: String,
+        /// Questions.
+        pub questions: u32,
+        /// Of those, answered to the end.
+        pub answered: u32,
+        /// Prompt and completion tokens.
+        pub tokens: (u64, u64),
     }
 }
 

@@ -17,6 +17,7 @@ import { restarts } from "./cases/restarts.mjs";
 import { stars } from "./cases/stars.mjs";
 import { states } from "./cases/states.mjs";
 import { still } from "./cases/still.mjs";
+import { usage } from "./cases/usage.mjs";
 import { Browser } from "./extension.mjs";
 import { Market } from "./market.mjs";
 
@@ -30,7 +31,7 @@ const CASE_SECONDS = 180;
 
 const wanted = process.argv.slice(2);
 const deep = Boolean(process.env.PRIVACYAI_DEEP);
-const cases = [joining, asking, many, restarts, looks, still, long, states, keyboard, leaks, providers, quota, stars, cuts, history, real].flat()
+const cases = [joining, asking, many, restarts, looks, still, long, states, keyboard, leaks, providers, quota, stars, cuts, history, usage, real].flat()
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 
 /** What a case works with; what it opens is closed after it. */

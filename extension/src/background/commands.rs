@@ -2,13 +2,14 @@
 
 use super::network::Way;
 use super::{Background, Running};
-use crate::conversation::{self, Asked};
+use crate::conversation::{self, Asked, Book};
 use crate::json::{self, Json};
 use crate::mirror;
 use crate::platform;
-use crate::port::{Command, ConversationView, EXPORT, Settings, Update};
+use crate::port::{Command, ConversationView, EXPORT, Settings, Update, UsageRow};
 use crate::settings;
 use crate::storage::Storage;
+use crate::usage::Usage;
 use privacyai::client::{Ask, AskId, Client, Input};
 use privacyai::identity::ProviderId;
 use privacyai::reputation::Rating;
@@ -106,6 +107,10 @@ impl Background {
             Command::Export { conversation } => {
                 let json = self.export(conversation.as_deref()).await;
                 self.panels.tell(panel, &Update::Exported { json, conversation });
+            }
+            Command::Usage => {
+                let rows = self.usage().await;
+                self.panels.tell(panel, &Update::Usage { rows });
             }
             Command::Import { conversations } => {
                 let (mut added, mut present, mut broken) = (0, 0, 0);
@@ -261,6 +266,20 @@ impl Background {
         }
         self.tell_places();
         Ok(())
+    }
+
+    async fn usage(&mut self) -> Vec<UsageRow> {
+        let (mut usage, now) = (Usage::default(), platform::now().0);
+        for id in self.book.ids() {
+            let messages = match self.book.view(&id) {
+                Some(view) => view.messages,
+                None => Book::read(&self.stored(&id).await),
+            };
+            for message in &messages {
+                usage.add(message, now);
+            }
+        }
+        usage.rows()
     }
 
     async fn export(&mut self, only: Option<&str>) -> String {

@@ -7,7 +7,7 @@ use super::icon::{self, Icon};
 use super::state::{App, Overlay, Page};
 use super::{
     answer, chat, details, draft, history, key_change, keyboard, keys, link, live, page, palette, providers, quota,
-    settings,
+    settings, usage,
 };
 use crate::port::FULL;
 
@@ -84,6 +84,7 @@ fn sub_page(app: App) -> View {
         Page::Chat => View::new(),
         Page::History => history::history(app),
         Page::Providers => providers::providers(app),
+        Page::Usage => usage::usage(app),
         Page::Settings => settings::settings(app),
         Page::Network => super::invite::network(app),
         Page::Details(id) => details::details(app, &id),
@@ -103,6 +104,7 @@ fn navigation(app: App) -> View {
     let entries = View::from(vec![
         entry(app, Page::Chat, icon::CHATS, "Chats", "nav-chat"),
         entry(app, Page::Providers, icon::SERVER, "Providers", "nav-providers"),
+        entry(app, Page::Usage, icon::CHART, "Usage", "nav-usage"),
         entry(app, Page::Network, icon::LINK, "Network", "nav-network"),
         entry(app, Page::Settings, icon::SETTINGS, "Settings", "nav-settings"),
     ]);
@@ -211,7 +213,8 @@ pub fn key_button(
 pub fn header(app: App, title: impl Into<String>, more: View) -> View {
     let title = title.into();
     // Beside the navigation these pages stand on their own; the others lie over the conversation.
-    let beside = app.page.with_untracked(|page| matches!(page, Page::Providers | Page::Settings | Page::Network));
+    let beside =
+        app.page.with_untracked(|page| matches!(page, Page::Providers | Page::Usage | Page::Settings | Page::Network));
     let back = icon_button(icon::BACK, "Back (Esc)", "back", move || app.go(Page::Chat));
     view! {
         header(class="flex h-11 flex-none items-center gap-2 border-b border-line ps-3 pe-2") {

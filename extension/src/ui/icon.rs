@@ -25,6 +25,8 @@ pub const COPY: Icon = "M10 8h10a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2H10a2 2 0 0 1-2-2
 pub const PIN: Icon = "M12 17v5M9 10.76a2 2 0 0 1-1.11 1.79l-1.78.9A2 2 0 0 0 5 15.24V16a1 1 0 0 0 1 1h12a1 1 0 0 0 1-1v-.76a2 2 0 0 0-1.11-1.79l-1.78-.9A2 2 0 0 1 15 10.76V7a1 1 0 0 1 1-1 2 2 0 0 0 0-4H8a2 2 0 0 0 0 4 1 1 0 0 1 1 1z";
 /// Save as a file.
 pub const DOWNLOAD: Icon = "M12 15V3M21 15v4a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2v-4M7 10l5 5 5-5";
+/// Figures over time.
+pub const CHART: Icon = "M3 3v16a2 2 0 0 0 2 2h16M18 17V9M13 17V5M8 17v-3";
 /// Never again.
 pub const BAN: Icon = "M22 12a10 10 0 1 1-20 0a10 10 0 0 1 20 0zM4.9 4.9l14.2 14.2";
 /// Done, chosen.

@@ -1,7 +1,7 @@
 //! The interface: what a user sees and presses, for popup, side panel and tab alike. It knows the background by
 //! [`crate::port`] alone and holds no key.
 //!
-//! Addresses: `#/`, `#/history`, `#/providers`, `#/settings`, `#/network`, `#/details/MESSAGE`,
+//! Addresses: `#/`, `#/history`, `#/providers`, `#/usage`, `#/settings`, `#/network`, `#/details/MESSAGE`,
 //! `#/key-changed/PROVIDER`. `?view=popup|panel|tab` says where the page stands.
 //!
 //! `data-testid` of what browser tests read and press:
@@ -25,7 +25,8 @@
 //! | `rating`, `star-1` to `star-5`, `rating-reason`, `rating-skip`, `rated` | stars below the newest answer |
 //! | `code-block`, `code-copy` | code |
 //! | `new-chat`, `open-history`, `more`, `back`, `open-tab` | header |
-//! | `nav-chat`, `nav-providers`, `nav-settings`, `nav-network` | navigation from 720 px |
+//! | `usage`, `usage-span`, `usage-table`, `usage-days`, `usage-providers` | what was asked, in figures |
+//! | `nav-chat`, `nav-providers`, `nav-usage`, `nav-settings`, `nav-network` | navigation from 720 px |
 //! | `provider-automatic`, `prefer-balanced`, `-fastest`, `-cheapest`, `-trusted`, `provider-row`, `provider-pick` | choice; row: `data-provider-id`, `data-status`, `data-state`, `data-usable`, `data-chosen`, `data-blocked` |
 //! | `provider-search`, `provider-state`, `provider-order`, `provider-sort`, `provider-block`, `provider-more`, `provider-facts`, `spark` | the list of providers and a row's parts |
 //! | `history-row`, `history-open`, `history-rename`, `history-title`, `history-delete`, `history-confirm`, `history-search`, `history-pin`, `history-export`, `export-markdown`, `export-json`, `import`, `import-file` | conversations; row: `data-conversation-id` |
@@ -43,6 +44,7 @@
 
 mod answer;
 mod app;
+mod bars;
 mod blocks;
 mod chat;
 mod clipboard;
@@ -80,6 +82,7 @@ mod state;
 mod status;
 mod transcript;
 mod updates;
+mod usage;
 mod window;
 mod words;
 

@@ -12,6 +12,7 @@ pub fn address(page: &Page) -> String {
         Page::Chat => "#/".into(),
         Page::History => "#/history".into(),
         Page::Providers => "#/providers".into(),
+        Page::Usage => "#/usage".into(),
         Page::Settings => "#/settings".into(),
         Page::Network => "#/network".into(),
         Page::Details(id) => format!("#/details/{id}"),
@@ -26,6 +27,7 @@ fn parse(address: &str) -> Page {
     match (head, tail) {
         ("history", "") => Page::History,
         ("providers", "") => Page::Providers,
+        ("usage", "") => Page::Usage,
         ("settings", "") => Page::Settings,
         ("network", "") => Page::Network,
         ("details", id) if !id.is_empty() => Page::Details(id.to_owned()),
@@ -62,6 +64,7 @@ mod tests {
             Page::Chat,
             Page::History,
             Page::Providers,
+            Page::Usage,
             Page::Settings,
             Page::Network,
             Page::Details("m1".into()),

@@ -41,6 +41,7 @@ fn entries(app: App) -> Vec<Entry> {
         entry("new-chat", icon::COMPOSE, "New chat", "new", Do::NewChat),
         entry("providers", icon::SERVER, "Switch provider", "providers", Do::Go(Page::Providers)),
         entry("history", icon::HISTORY, "Chats", "history", Do::Go(Page::History)),
+        entry("usage", icon::CHART, "Usage", "", Do::Go(Page::Usage)),
         entry("settings", icon::SETTINGS, "Settings", "", Do::Go(Page::Settings)),
         entry("network", icon::LINK, "Network and invites", "", Do::Go(Page::Network)),
         entry("keys", icon::KEYBOARD, "Keys", "keys", Do::Keys),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use sycamore::prelude::*;
 
 use super::link;
-use crate::port::{Command, ConversationRow, FreeView, MessageView, NetworkView, ProviderView, Settings};
+use crate::port::{Command, ConversationRow, FreeView, MessageView, NetworkView, ProviderView, Settings, UsageRow};
 
 /// Where the panel is.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,8 @@ pub enum Page {
     History,
     /// The providers.
     Providers,
+    /// What was asked, in figures.
+    Usage,
     /// The settings.
     Settings,
     /// Entry nodes, and the field for an invite.
@@ -106,6 +108,8 @@ pub struct App {
     pub invite: Signal<Option<InviteView>>,
     /// An answer whose question is asked again by itself, and when.
     pub line: Signal<Option<(String, f64)>>,
+    /// What was asked, once it was counted.
+    pub usage: Signal<Option<Vec<UsageRow>>>,
     /// A sentence about something refused.
     pub toast: Signal<Option<String>>,
     /// Unix ms, once a second.
@@ -150,6 +154,7 @@ impl App {
             queued: create_signal(false),
             invite: create_signal(None),
             line: create_signal(None),
+            usage: create_signal(None),
             toast: create_signal(None),
             now_ms: create_signal(js_sys::Date::now()),
         }

@@ -7,7 +7,7 @@ import { exchange, provider, scripted } from "../scripted.mjs";
 
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const WIDTHS = [[320, 640], [360, 640], [400, 600], [420, 640], [720, 800], [1280, 800]];
-const PAGES = ["/", "/history", "/providers", "/settings", "/network"];
+const PAGES = ["/", "/history", "/providers", "/usage", "/settings", "/network"];
 const SCHEMES = ["light", "dark"];
 
 export const looks = [
