@@ -178,8 +178,8 @@ fn exporting(app: App, row: ConversationRow, doing: Signal<Doing>) -> View {
     };
     let (id, same) = (row.id.clone(), row.id.clone());
     view! {
-        div(class="flex min-h-11 flex-wrap items-center gap-1.5 px-2", role="group", aria-label="Save this chat as a file") {
-            span(class="min-w-0 flex-1 truncate text-ctl") { "Everyone who gets the file can read it." }
+        div(class="flex min-h-11 flex-wrap items-center gap-1.5 px-2 pb-2", role="group", aria-label="Save this chat as a file") {
+            p(class="w-full pt-2 text-sec text-ink2") { "Everyone who gets the file can read it." }
             button(r#type="button", class="btn", on:click=move |_| doing.set(Doing::Nothing)) { "Close" }
             button(r#type="button", class="btn", data-testid="export-markdown", on:click=move |_| save(&id, true)) { "Markdown" }
             button(r#type="button", class="btn", data-testid="export-json", on:click=move |_| save(&same, false)) { "JSON" }

@@ -218,7 +218,7 @@ fn by_day(names: &[String], bars: Vec<Bar>, since: u32) -> View {
         .iter()
         .map(|name| {
             let name = name.clone();
-            view! { th(class="px-2 py-1 text-end font-normal", scope="col") { (name) } }
+            view! { th(class="whitespace-nowrap px-2 py-1 text-end font-normal", scope="col") { (name) } }
         })
         .collect();
     let count = names.len();
@@ -247,7 +247,7 @@ fn by_day(names: &[String], bars: Vec<Bar>, since: u32) -> View {
 }
 
 fn cell(text: String) -> View {
-    view! { td(class="px-2 py-1 text-end") { (text) } }
+    view! { td(class="whitespace-nowrap px-2 py-1 text-end") { (text) } }
 }
 
 fn by_provider(app: App, lines: Vec<Line>) -> View {
@@ -271,7 +271,7 @@ fn by_provider(app: App, lines: Vec<Line>) -> View {
         .collect();
     let heads: Vec<View> = ["Questions", "Done", "Tokens in / out", "You rated"]
         .into_iter()
-        .map(|name| view! { th(class="px-2 py-1 text-end font-normal", scope="col") { (name) } })
+        .map(|name| view! { th(class="whitespace-nowrap px-2 py-1 text-end font-normal", scope="col") { (name) } })
         .collect();
     let (heads, rows) = (View::from(heads), View::from(rows));
     view! {
