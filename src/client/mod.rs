@@ -34,7 +34,7 @@ use ask::Question;
 use exchange::{Exchange, ExchangeId, Tags};
 use rand_core::CryptoRng;
 use standing::Standing;
-pub use standing::Wishes;
+pub use standing::{Hedging, Wishes};
 
 /// The one row of `Table::Quota`.
 const QUOTA_KEY: &[u8] = b"free";

@@ -34,6 +34,18 @@ pub struct Wishes {
     pub weights: Weights,
     /// Who may be asked.
     pub lists: Lists,
+    /// Whether a second provider may be asked, and so read the question, when the first word is late.
+    pub hedging: Hedging,
+}
+
+/// See [`Wishes::hedging`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hedging {
+    /// One in ten questions at most.
+    #[default]
+    Allowed,
+    /// Never.
+    Never,
 }
 
 /// What is known.
@@ -132,6 +144,9 @@ impl Standing {
 
     /// Whether one more request may be made to hedge another; it is paid for.
     pub(super) fn spend(&mut self) -> bool {
+        if self.wishes.hedging == Hedging::Never {
+            return false;
+        }
         let left = self.hedges.checked_sub(100);
         self.hedges = left.unwrap_or(self.hedges);
         left.is_some()

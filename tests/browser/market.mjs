@@ -114,8 +114,8 @@ function with_free_daily(invite, free_daily) {
 export class Market {
   /**
    * `providers`: `{handle, name, words}`, answering by the test server with so many words (as many
-   * as one of its models lists: 1, 2, 5, 10, 20, 50, ... 10,000); without `words` by the
-   * embedded model. `pace`: of the test server. `free_daily`: free requests a day that the invite names; more than the
+   * as one of its models lists: 1, 2, 5, 10, 20, 50, ... 10,000) or by the test server's `model` of a fault, under the
+   * model id `offered`; without either by the embedded model. `continues`: it goes on from a given beginning. `pace`: of the test server. `free_daily`: free requests a day that the invite names; more than the
    * network's own where a case asks more.
    */
   static async open({ providers, pace = {}, free_daily = 1_000_000 }) {
@@ -135,14 +135,16 @@ export class Market {
   }
 
   /** A worker that is not started yet. */
-  async worker({ handle, name = handle, words, model, concurrency = 16 }) {
+  async worker({ handle, name = handle, words, model, offered, continues = false, concurrency = 16 }) {
     let config;
     if (words || model) {
       config = join(this.folder, `${handle}.toml`);
-      const id = model ?? `known:${words}`;
+      const upstream = model ?? `known:${words}`;
+      const id = offered ?? upstream;
       await writeFile(config, [
         "[[backend]]", 'name = "known"', 'kind = "openai"', `url = "${this.mock.url}"`, `max_concurrency = ${concurrency}`,
-        "[[model]]", `id = "${id}"`, 'backends = ["known"]', "context_length = 32768", `max_concurrency = ${concurrency}`,
+        "[[model]]", `id = "${id}"`, `upstream_id = "${upstream}"`,
+        ...(continues ? ['capabilities = ["continue"]'] : []), 'backends = ["known"]', "context_length = 32768", `max_concurrency = ${concurrency}`,
         "queue = 64", "",
       ].join("\n"));
     }

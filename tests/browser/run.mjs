@@ -3,6 +3,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { asking } from "./cases/asking.mjs";
 import { cuts } from "./cases/cuts.mjs";
+import { failover } from "./cases/failover.mjs";
 import { history } from "./cases/history.mjs";
 import { joining } from "./cases/joining.mjs";
 import { keyboard } from "./cases/keyboard.mjs";
@@ -31,7 +32,7 @@ const CASE_SECONDS = 180;
 
 const wanted = process.argv.slice(2);
 const deep = Boolean(process.env.PRIVACYAI_DEEP);
-const cases = [joining, asking, many, restarts, looks, still, long, states, keyboard, leaks, providers, quota, stars, cuts, history, usage, real].flat()
+const cases = [joining, asking, many, restarts, looks, still, long, states, keyboard, leaks, providers, quota, stars, cuts, failover, history, usage, real].flat()
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 
 /** What a case works with; what it opens is closed after it. */

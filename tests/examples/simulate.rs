@@ -1,6 +1,7 @@
 //! Plays markets in virtual time, for `cargo xtask simulate`: `simulate PROVIDERS CLIENTS REQUESTS SEED`. Prints a table
 //! and, as its last line, the report as JSON.
 
+use privacyai::client::Hedging;
 use privacyai_tests::simulation::{Outcome, Scenario, compare, simulate};
 use std::time::Instant;
 
@@ -22,6 +23,8 @@ fn main() -> Result<(), String> {
         free_daily: 3,
         loss: 10,
         faults: true,
+        stragglers: 0,
+        hedging: Hedging::Allowed,
     };
 
     println!("An hour with loss, churn and a regional outage, for more and more clients:");

@@ -1,5 +1,6 @@
 //! A small market in virtual time; `cargo xtask simulate` plays large ones.
 
+use privacyai::client::Hedging;
 use privacyai_tests::simulation::{Outcome, Scenario, compare, simulate};
 
 const SMALL: Scenario = Scenario {
@@ -13,6 +14,8 @@ const SMALL: Scenario = Scenario {
     free_daily: 2,
     loss: 10,
     faults: true,
+    stragglers: 0,
+    hedging: Hedging::Allowed,
 };
 
 #[test]
@@ -40,4 +43,23 @@ fn at_seventy_percent_waits_are_those_of_a_dispatcher_and_not_of_chance() {
     assert!(busy.wait_p95_ms * 2 <= chance, "{} of {chance} ms", busy.wait_p95_ms);
     // A market of forty is small: one that is full by chance costs a way there and back more than in one of thousands.
     assert!(busy.wait_p95_ms <= knows * 4, "{} of {knows} ms", busy.wait_p95_ms);
+}
+
+#[test]
+fn hedging_halves_the_latest_first_words_at_a_tenth_more_requests() {
+    let late = Scenario {
+        clients: 5,
+        requests: 1_000,
+        span_ms: 3_600_000,
+        free_daily: u32::MAX,
+        loss: 0,
+        faults: false,
+        stragglers: 20,
+        ..SMALL
+    };
+    let with = simulate(late);
+    let without = simulate(Scenario { hedging: Hedging::Never, ..late });
+    assert!(with.first_p99_ms * 2 <= without.first_p99_ms, "{} of {} ms", with.first_p99_ms, without.first_p99_ms);
+    let extra = with.requests_per_question / without.requests_per_question;
+    assert!(extra <= 1.1, "{extra} times as many requests");
 }

@@ -4,7 +4,7 @@
 
 use privacyai::{
     announcement::registry::Registry,
-    client::{self, Ask, AskId, Choice, Client, End, Event, Model, Profile},
+    client::{self, Ask, AskId, Choice, Client, End, Event, Hedging, Model, Profile, Wishes},
     effect::Millis,
     identity::{ProviderId, RootKey},
     provider::{self, Config, Job, Offer, Provider, SessionId},
@@ -25,6 +25,8 @@ const WARM_UP_MS: u64 = 60_000;
 const DELAY_MS: (u64, u64) = (30, 150);
 /// A model that runs says its first word after so long; how long its answer is varies.
 const FIRST_MS: u64 = 400;
+/// A straggler's first word comes so much later.
+const LATE_MS: u64 = 10_000;
 /// A provider stops without a word, and one that stopped comes back, this often.
 const CHURN_MS: u64 = 20_000;
 /// Every so many providers share a region, which fails for five minutes in the middle.
@@ -54,6 +56,10 @@ pub struct Scenario {
     pub loss: u32,
     /// Churn and outage.
     pub faults: bool,
+    /// Jobs whose first word is late, of 1,000.
+    pub stragglers: u32,
+    /// Whether clients ask a second provider when a first word is late.
+    pub hedging: Hedging,
 }
 
 /// What came of it.
@@ -81,6 +87,8 @@ pub struct Outcome {
     pub wait_ms: [u64; 3],
     /// How the questions ended.
     pub ends: BTreeMap<String, usize>,
+    /// Time from asking to the first word, in ms: 99 of 100 questions waited no longer.
+    pub first_p99_ms: u64,
     /// Requests to providers for each question.
     pub requests_per_question: f64,
 }
@@ -102,6 +110,7 @@ struct User {
     named: HashMap<AskId, ProviderId>,
     texts: HashMap<AskId, String>,
     begun: HashMap<AskId, Millis>,
+    asked: HashMap<AskId, Millis>,
     answered: u32,
     open: usize,
 }
@@ -134,8 +143,9 @@ struct Market {
     listeners: HashMap<String, Vec<usize>>,
     stopped: VecDeque<usize>,
     rng: ChaCha8Rng,
-    /// Waits until a model began, in ms.
+    /// Waits until a model began, and until the first word, in ms.
     waits: Vec<u64>,
+    firsts: Vec<u64>,
     ends: BTreeMap<String, usize>,
     misrouted: usize,
     over_limit: usize,
@@ -164,6 +174,7 @@ impl Market {
             stopped: VecDeque::new(),
             rng: ChaCha8Rng::seed_from_u64(scenario.seed),
             waits: Vec::new(),
+            firsts: Vec::new(),
             ends: BTreeMap::new(),
             misrouted: 0,
             over_limit: 0,
@@ -193,9 +204,12 @@ impl Market {
                 named: HashMap::new(),
                 texts: HashMap::new(),
                 begun: HashMap::new(),
+                asked: HashMap::new(),
                 answered: 0,
                 open: 0,
             });
+            let wishes = Wishes { hedging: scenario.hedging, ..Wishes::default() };
+            market.user(index, client::Input::Wishes(wishes));
             market.user(index, client::Input::FreeDaily(scenario.free_daily));
             market.user(index, client::Input::Connected);
         }
@@ -254,6 +268,7 @@ impl Market {
                 };
                 self.users[index].open += 1;
                 self.users[index].begun.insert(id, self.now);
+                self.users[index].asked.insert(id, self.now);
                 self.user(index, client::Input::Ask(ask));
             }
             Happening::ToWorker(index, content_topic, payload) => {
@@ -371,8 +386,9 @@ impl Market {
             if let Some(begun) = self.users[user].begun.remove(&AskId(asked)) {
                 self.waits.push(self.now.0 - begun.0);
             }
-            self.schedule(service.min(FIRST_MS), Happening::First(index, life, session));
-            self.schedule(service, Happening::Done(index, life, session));
+            let late = if self.rng.next_u32() % 1_000 < self.scenario.stragglers { LATE_MS } else { 0 };
+            self.schedule(late + service.min(FIRST_MS), Happening::First(index, life, session));
+            self.schedule(late + service, Happening::Done(index, life, session));
         }
     }
 
@@ -430,7 +446,12 @@ impl Market {
         let user = &mut self.users[index];
         match event {
             Event::Accepted { ask, provider, .. } => drop(user.named.insert(ask, provider)),
-            Event::Text { ask, text } => user.texts.entry(ask).or_default().push_str(&text),
+            Event::Text { ask, text } => {
+                if let Some(asked) = user.asked.remove(&ask) {
+                    self.firsts.push(self.now.0 - asked.0);
+                }
+                user.texts.entry(ask).or_default().push_str(&text);
+            }
             Event::Ended { ask, end } => {
                 user.open -= 1;
                 let text = user.texts.remove(&ask).unwrap_or_default();
@@ -507,6 +528,7 @@ impl Market {
             over_limit: self.over_limit,
             over_quota,
             gini: gini(jobs),
+            first_p99_ms: permille(&mut self.firsts, 990),
             wait_p95_ms: permille(&mut self.waits, 950),
             wait_ms: [500, 900, 990].map(|part| permille(&mut self.waits, part)),
             ends: self.ends,
