@@ -58,7 +58,7 @@ async fn every_bad_habit_of_a_server_is_found() {
         .chain(&HABITS)
         .map(|id| {
             format!(
-                "[[model]]\nid = \"{id}\"\nbackends = [\"mock\"]\ncontext_length = 8192\ncapabilities = [\"tools\"]\n"
+                "[[model]]\nid = \"{id}\"\nbackends = [\"mock\"]\ncontext_length = 8192\ncapabilities = [\"tools\", \"continue\"]\n"
             )
         })
         .collect();
@@ -71,13 +71,25 @@ async fn every_bad_habit_of_a_server_is_found() {
     assert_eq!((code, report["ok"].as_bool()), (Some(1), Some(false)));
 
     // In the order in which they are tried; json_200 gives one piece and calls no tools.
-    let trials = ["answer", "stream", "usage", "stop string", "emoji", "cancel", "two at once", "tool call", "context"];
+    let trials = [
+        "answer",
+        "stream",
+        "usage",
+        "stop string",
+        "emoji",
+        "cancel",
+        "two at once",
+        "tool call",
+        "continue",
+        "context",
+    ];
     let bad = [
         ("ignores_stop", vec![("stop string", "fail")]),
         ("ignores_tools", vec![("tool call", "fail")]),
         ("breaks_characters", vec![("emoji", "fail")]),
         ("one_at_a_time", vec![("two at once", "note")]),
         ("computes_on", vec![("cancel", "fail"), ("two at once", "note")]),
+        ("starts_over", vec![("continue", "fail")]),
         ("cuts_context", vec![("context", "fail")]),
         ("usage_missing", vec![("usage", "note"), ("context", "note")]),
         ("wrong_usage", vec![("usage", "note"), ("context", "note")]),

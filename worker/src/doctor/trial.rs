@@ -6,6 +6,7 @@ use crate::{
     fleet::EMBEDDED_ENGINE,
     inference::{Backend, ChatRequest, Failure, Source, TOKEN_BUFFER, Token, Usage, code, openai::Program},
 };
+use privacyai::announcement::heartbeat::CONTINUES;
 use serde_json::{Value, json};
 use std::{
     sync::Arc,
@@ -22,6 +23,10 @@ const IDLE: Duration = Duration::from_secs(3);
 const LONGEST_PROMPT: u32 = 16_384;
 /// Tokens of a prompt's frame: template, instructions, the trial's own words.
 const FRAME: u32 = 96;
+/// A question whose answer is long enough and always begins alike.
+const COUNT: &str = "Count from one to ten in words.";
+/// Characters by which a beginning is known again.
+const BEGINNING: usize = 8;
 /// The bit of [`Model::capabilities`] that promises tool calls.
 const TOOLS: u32 = 1;
 
@@ -65,6 +70,9 @@ impl Subject<'_> {
         if self.model.capabilities & TOOLS != 0 {
             self.check_tools(report).await;
         }
+        if self.model.capabilities & CONTINUES != 0 {
+            self.check_continue(report, &said.text).await;
+        }
         // The engine of this process refuses what is too long; others may cut it in silence.
         if self.engine != EMBEDDED_ENGINE {
             self.check_context(report).await;
@@ -77,6 +85,11 @@ impl Subject<'_> {
 
     /// Asks and listens to the end; none when that does not come in time.
     async fn ask(&self, request: Value) -> Option<Said> {
+        self.ask_behind(request, "").await
+    }
+
+    /// The same of an answer that begins with `prefix` already.
+    async fn ask_behind(&self, request: Value, prefix: &str) -> Option<Said> {
         let (out, mut tokens) = mpsc::channel(TOKEN_BUFFER);
         let mut said = Said {
             text: String::new(),
@@ -87,7 +100,8 @@ impl Subject<'_> {
             usage: None,
             end: Err(Failure::new(code::BAD_REQUEST)),
         };
-        let Some(request) = self.request(request) else { return Some(said) };
+        let Some(mut request) = self.request(request) else { return Some(said) };
+        request.prefix = prefix.to_owned();
         let began = Instant::now();
         let listen = async {
             while let Some(token) = tokens.recv().await {
@@ -119,7 +133,7 @@ impl Subject<'_> {
     }
 
     async fn check_answer(&self, report: &mut Report) -> Option<Said> {
-        let said = self.ask(question("Count from one to ten in words.", 48)).await;
+        let said = self.ask(question(COUNT, 48)).await;
         let Some(said) = said else {
             let fix = "look at the server's log; a smaller model may help";
             self.add(report, "answer", Grade::Fail, format!("none within {} s", ANSWER.as_secs()), fix);
@@ -274,6 +288,25 @@ impl Subject<'_> {
             "capabilities promise \"tools\", and it calls none",
             "switch them on at the server (vLLM --enable-auto-tool-choice, llama.cpp --jinja) or take \"tools\" out",
         );
+    }
+
+    /// The same question with half of its answer given: a server that does not go on from there says the beginning again.
+    async fn check_continue(&self, report: &mut Report, whole: &str) {
+        let half = whole.char_indices().nth(whole.chars().count() / 2).map_or(0, |(at, _)| at);
+        let (given, _) = whole.split_at(half);
+        let beginning: String = whole.trim_start().chars().take(BEGINNING).collect();
+        if given.chars().count() < 2 * BEGINNING {
+            let found = "its answer was too short to be cut in two";
+            return self.add(report, "continue", Grade::Note, found, "ask a longer question of it by hand");
+        }
+        let said = self.ask_behind(question(COUNT, 48), given).await;
+        let goes_on = |said: &Said| said.end.is_ok() && !said.text.trim_start().starts_with(&beginning);
+        if said.as_ref().is_some_and(goes_on) {
+            return self.add(report, "continue", Grade::Ok, "it goes on from a given beginning", "");
+        }
+        let found = "capabilities promise \"continue\", and it starts over";
+        let fix = "take \"continue\" out: answers that break off elsewhere are then asked of it anew";
+        self.add(report, "continue", Grade::Fail, found, fix);
     }
 
     /// A prompt that nearly fills the promised context: the server's own count says whether it read all of it.

@@ -48,8 +48,15 @@ pub const FAULTS: [&str; 28] = [
 ];
 
 /// Names of models that answer, and do one thing in a way that `worker doctor` finds.
-pub const HABITS: [&str; 6] =
-    ["ignores_stop", "ignores_tools", "breaks_characters", "one_at_a_time", "computes_on", "cuts_context"];
+pub const HABITS: [&str; 7] = [
+    "ignores_stop",
+    "ignores_tools",
+    "breaks_characters",
+    "one_at_a_time",
+    "computes_on",
+    "cuts_context",
+    "starts_over",
+];
 
 /// How long `computes_on` keeps its only slot after its client left.
 const COMPUTES_ON: Duration = Duration::from_secs(4);
@@ -220,7 +227,7 @@ async fn answer(reply: &mut Reply, request: &Value, pace: Pace, started: Instant
     let stops: Vec<&str> = request["stop"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let stopped = words.iter().position(|word| model != "ignores_stop" && stops.iter().any(|stop| word.contains(stop)));
     words.truncate(stopped.unwrap_or(words.len()));
-    if let Some(begun) = begun_of(request) {
+    if let Some(begun) = begun_of(request).filter(|_| model != "starts_over") {
         words = behind(words, &begun);
     }
     if model == "breaks_characters" {
