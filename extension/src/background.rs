@@ -41,7 +41,7 @@ const LONGEST_SLEEP_MS: u64 = 600_000;
 /// Providers kept to show: as many as the client's table holds (protocol section 5.10).
 const PROVIDERS: usize = 2_048;
 
-/// Starts the background in this context, with the module `./waku.js`.
+/// Starts the background in this context, with what makes light nodes.
 #[wasm_bindgen]
 pub fn run_background(waku: Waku) {
     console_error_panic_hook::set_once();
