@@ -45,7 +45,7 @@ const PROVIDERS: usize = 2_048;
 /// What the client machine knew when it was last stored.
 const KNOWN: [Table; 4] = [Table::Providers, Table::Health, Table::Ratings, Table::Quota];
 
-/// Starts the background in this context, with the module `./waku.js`.
+/// Starts the background in this context, with what makes light nodes.
 #[wasm_bindgen]
 pub fn run_background(waku: Waku) {
     console_error_panic_hook::set_once();

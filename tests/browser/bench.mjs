@@ -31,7 +31,7 @@ function row(name, unit, samples, must, { least = false, against = null } = {}) 
   ].join("  "));
 }
 
-const groups = { ciphers, size, market };
+const groups = { ciphers, size, discovery, market };
 for (const [name, measure] of Object.entries(groups)) {
   if (wanted.length === 0 || wanted.includes(name)) await measure();
 }
@@ -69,14 +69,22 @@ async function size() {
   row("ui_wasm_gzip_kib", "KiB", [gzipSync(readFileSync(join(dist, "app_bg.wasm")), { level: 9 }).length / 1_024], 500);
 }
 
-async function market() {
+/** Runs this with a market of a provider that says one word and one that says a thousand. */
+async function with_market(measure) {
   const market = await Market.open({
     providers: [{ handle: "short", words: 1, concurrency: 64 }, { handle: "long", words: 1000 }],
     pace: { first_ms: 20, token_ms: 10 },
   });
   try {
+    await measure(market);
+  } finally {
+    await market.close();
+  }
+}
+
+function market() {
+  return with_market(async (market) => {
     await idle(market);
-    await discovery(market);
     const browser = await Browser.open();
     try {
       const port = await browser.port();
@@ -91,9 +99,7 @@ async function market() {
     } finally {
       await browser.close();
     }
-  } finally {
-    await market.close();
-  }
+  });
 }
 
 async function idle(market) {
@@ -107,7 +113,11 @@ async function idle(market) {
   row("worker_idle_mib", "MiB", samples, 100);
 }
 
-async function discovery(market) {
+function discovery() {
+  return with_market(discover);
+}
+
+async function discover(market) {
   const cold = [];
   const known = [];
   for (let n = 0; n < 5; n += 1) {

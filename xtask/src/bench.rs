@@ -14,7 +14,7 @@ pub struct Options {
     /// Measure the builds of test and demo instead of release builds: quick to build, slower to run
     #[arg(long)]
     dev: bool,
-    /// Only these: ciphers, size, market
+    /// Only these: ciphers, size, discovery, market
     parts: Vec<String>,
 }
 
@@ -23,7 +23,7 @@ pub struct Options {
 /// # Errors
 /// When a build or a measurement fails; a figure that is missed is no failure of the run.
 pub fn run(options: &Options) -> Result<(), Failure> {
-    const PARTS: [&str; 3] = ["ciphers", "size", "market"];
+    const PARTS: [&str; 4] = ["ciphers", "size", "discovery", "market"];
     if let Some(part) = options.parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
         return Err(format!("there is no part {part:?}; there are {}", PARTS.join(", ")));
     }

@@ -18,7 +18,7 @@ const PAGE: u32 = 100;
 
 #[wasm_bindgen]
 extern "C" {
-    /// The module `./waku.js`.
+    /// Makes light nodes: `createLightNode` of the module `./waku.js`, which is loaded by the first call.
     #[derive(Clone)]
     pub type Waku;
 

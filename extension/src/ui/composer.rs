@@ -10,17 +10,23 @@ use crate::port::{Command, ProviderView};
 /// The footer's sentence holds at most this many characters.
 const FOOTER_MOST: usize = 40;
 
+/// The context is shown once it is so full, in percent.
+const CONTEXT_FROM: u64 = 70;
+/// Bytes of a token, about.
+const BYTES_PER_TOKEN: u64 = 4;
+
 /// Draws it.
 pub fn composer(app: App) -> View {
     let (card, limit) = (quota::card(app), create_selector(move || quota::spent(app)));
     let running = create_selector(move || app.running().map(|row| row.id.to_string()));
     let blank = create_selector(move || app.draft.with(|draft| draft.trim().is_empty()));
     let follow_up = create_selector(move || app.rows.with(|rows| !rows.is_empty()));
-    let (chip, footer, editing) = (chip(app), footer(app), editing(app));
+    let (chip, footer, editing, context) = (chip(app), footer(app), editing(app), context(app));
     view! {
         div(class="mx-auto w-full max-w-[704px] flex-none px-3 pt-1.5") {
             (card)
             (editing)
+            (context)
             div(class="rounded-card border border-edge bg-bg focus-within:border-ink2") {
                 textarea(
                     id="composer", rows="1", data-testid="composer-input", aria-label="Your question", dir="auto",
@@ -89,6 +95,48 @@ fn editing(app: App) -> View {
             },
         })
     }
+}
+
+/// How full the context of the next reader's model is, from [`CONTEXT_FROM`] on; nothing is ever cut silently.
+fn context(app: App) -> View {
+    let full = create_selector(move || {
+        let chosen = app.settings.with(|settings| settings.model.clone());
+        let reader = app.reader()?;
+        let model = reader.models.iter().find(|model| Some(&model.id) == chosen.as_ref()).or(reader.models.first())?;
+        let bytes = app.rows.with(|rows| rows.iter().map(|row| row.text.with(String::len)).sum::<usize>());
+        let percent = percent_full(bytes + app.draft.with(String::len), model.context);
+        (percent >= CONTEXT_FROM).then(|| (percent, format::context(model.context)))
+    });
+    view! {
+        (match full.get_clone() {
+            None => View::new(),
+            Some((percent, holds)) => {
+                let words = if percent > 100 {
+                    format!("About {} % of {holds} tokens: it may not fit", format::count(percent))
+                } else {
+                    format!("About {percent} % of {holds} tokens")
+                };
+                let class = if percent > 100 { "mb-1.5 flex items-center gap-2 px-1 text-meta text-warn" } else { "mb-1.5 flex items-center gap-2 px-1 text-meta text-ink3" };
+                let bar = if percent > 100 { "h-1 bg-warn" } else { "h-1 bg-ink3" };
+                let (now, width) = (percent.min(100).to_string(), format!("width:{}%", percent.min(100)));
+                view! {
+                    div(class=class, data-testid="context") {
+                        span(
+                            class="h-1 w-16 flex-none overflow-hidden rounded-full bg-bg3", role="meter", aria-label="Context used",
+                            aria-valuemin="0", aria-valuemax="100", aria-valuenow=now
+                        ) { span(class=format!("block {bar}"), style=width) {} }
+                        span { (words) }
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// How much of a context so many bytes of text take, about, in percent.
+fn percent_full(bytes: usize, context: u32) -> u64 {
+    let tokens = (bytes as u64).div_ceil(BYTES_PER_TOKEN);
+    tokens.saturating_mul(100) / u64::from(context.max(1))
 }
 
 /// Leaves the question as it was.
@@ -265,6 +313,14 @@ mod tests {
         assert_eq!(line, "Fjord and Kestrel see this");
         let (line, long, warn) = read_together(&["A name of exactly forty characters, yes.".into()], "Kestrel", false);
         assert!(line.chars().count() <= FOOTER_MOST && long.contains("Kestrel") && warn, "{line}");
+    }
+
+    #[test]
+    fn says_how_full_the_context_is() {
+        assert_eq!(percent_full(0, 32_768), 0);
+        assert_eq!(percent_full(91_751, 32_768), 70);
+        assert_eq!(percent_full(131_076, 32_768), 100);
+        assert_eq!(percent_full(1_000_000, 0), 25_000_000);
     }
 
     #[test]

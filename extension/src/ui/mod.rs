@@ -12,6 +12,7 @@
 //! | `network-state` | the way to the network; `data-state` (`unset`, `connecting`, `connected`, `lost`), `data-discovery-ms` |
 //! | `invite-input`, `invite-read`, `invite-join`, `invite-changes`, `invite-error` | taking an invite |
 //! | `composer-input`, `send`, `stop`, `queue-cancel` | asking; `send` has `data-ready` |
+//! | `context` | how full the reader's context is, from 70 % on |
 //! | `provider-chip` | who answers next; `data-provider-id`, `data-status`, `data-automatic` |
 //! | `reader` | the footer's sentence; `data-warn` |
 //! | `quota`, `free` | the day's free questions, `data-left`; "free" where nobody reaches the limit |

@@ -113,6 +113,20 @@ export const states = [
     },
   },
   {
+    name: "the context's meter shows from 70 % on and says when it is too much",
+    async run(bench) {
+      const browser = await bench.browser();
+      const panel = await scripted(browser, { messages: exchange(1, "Why?", { text: "words ".repeat(15_000) }) });
+      assert.equal(await panel.at("context").count(), 0, "68 %");
+      await panel.at("composer-input").fill("more ".repeat(2_000));
+      await until("it shows", async () => (await panel.at("context").count()) === 1);
+      assert.equal((await panel.at("context").innerText()).trim(), "About 76 % of 32 k tokens");
+      assert.equal(await panel.page.getByRole("meter").getAttribute("aria-valuenow"), "76");
+      await panel.at("composer-input").fill("more ".repeat(10_000));
+      await until("too much", async () => /106 % of 32 k tokens: it may not fit/.test(await panel.at("context").innerText()));
+    },
+  },
+  {
     name: "without WebAssembly the panel says so and how to turn it on",
     async run(bench) {
       const browser = await bench.browser();
