@@ -14,7 +14,7 @@ pub struct Options {
     /// Measure the builds of test and demo instead of release builds: quick to build, slower to run
     #[arg(long)]
     dev: bool,
-    /// Only these: ciphers, size, discovery, market
+    /// Only these: ciphers, size, discovery, market, failover
     parts: Vec<String>,
 }
 
@@ -23,7 +23,7 @@ pub struct Options {
 /// # Errors
 /// When a build or a measurement fails; a figure that is missed is no failure of the run.
 pub fn run(options: &Options) -> Result<(), Failure> {
-    const PARTS: [&str; 4] = ["ciphers", "size", "discovery", "market"];
+    const PARTS: [&str; 5] = ["ciphers", "size", "discovery", "market", "failover"];
     if let Some(part) = options.parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
         return Err(format!("there is no part {part:?}; there are {}", PARTS.join(", ")));
     }
@@ -41,7 +41,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let mut node = npm::node("tests/browser/bench.mjs");
     node.args(&options.parts).env("CHROMIUM", chromium).env("DIST", dist);
     node.env("WORKER", built.join("worker"));
-    for (name, program) in [("MOCK_OPENAI", "mock_openai"), ("LOAD", "load"), ("TIMING", "timing")] {
+    for (name, program) in
+        [("MOCK_OPENAI", "mock_openai"), ("LOAD", "load"), ("TIMING", "timing"), ("HEDGING", "hedging")]
+    {
         node.env(name, built.join("examples").join(program));
     }
     node.env("TIMING_WASM", wasm::tests("extension")?);
