@@ -253,6 +253,8 @@ record! {
         pub keys: Option<Vec<(String, String)>>,
         /// What automatic choice looks at: `balanced` (also none), `fastest`, `cheapest` or `trusted`.
         pub prefer: Option<String>,
+        /// Ask a second provider, which then reads the question too, when the first word is late; none is yes.
+        pub hedge: Option<bool>,
         /// providerId texts of those that are never asked.
         pub blocked: Option<Vec<String>>,
     }

@@ -2,7 +2,7 @@
 
 use crate::port::Settings;
 use crate::route;
-use privacyai::client::{Choice, Profile, Wishes};
+use privacyai::client::{Choice, Hedging, Profile, Wishes};
 use privacyai::effect::{Table, Write};
 use privacyai::identity::ProviderId;
 use privacyai::ranking::{Lists, Preset};
@@ -87,7 +87,8 @@ pub fn wishes(settings: &Settings) -> Wishes {
     };
     let blocked = settings.blocked.iter().flatten().filter_map(|id| ProviderId::from_str(id).ok());
     let lists = Lists { blocked: blocked.map(|id| (id, ())).collect(), ..Lists::default() };
-    Wishes { weights: preset.weights(), lists }
+    let hedging = if settings.hedge == Some(false) { Hedging::Never } else { Hedging::Allowed };
+    Wishes { weights: preset.weights(), lists, hedging }
 }
 
 /// Who shall answer: `once` for this question, else the chosen one, else the best.
