@@ -76,6 +76,7 @@ mod providers;
 mod quota;
 mod rating;
 mod rebind;
+mod redraw;
 mod settings;
 mod spark;
 mod state;

@@ -4,6 +4,7 @@ use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::invite::value_of;
+use super::redraw::{Redraw, create_effect, create_selector};
 use super::state::{App, Page};
 use super::{app, empty, file, format, rebind};
 use crate::port::Command;
@@ -214,14 +215,14 @@ fn network(app: App) -> View {
                 placeholder="/dns4/example/tcp/443/wss/p2p/16U…", data-testid="settings-nodes", prop:value=text.get_clone(),
                 on:input=move |event: web_sys::Event| text.set(value_of(&event))
             ) {}
-            (match wrong.get_clone() {
+            (Redraw { by: move || match wrong.get_clone() {
                 Some(node) => view! {
                     p(class="mt-1 text-sec text-stop", role="alert") {
-                        (format!("{} is no WebSocket address with a peer id (…/ws/p2p/…).", empty::host_of(&node)))
+                        (Redraw { by: move || View::from(format!("{} is no WebSocket address with a peer id (…/ws/p2p/…).", empty::host_of(&node))) })
                     }
                 },
                 None => View::new(),
-            })
+            } })
             div(class="mt-2 flex flex-wrap gap-2") {
                 button(
                     r#type="button", class="btn", data-testid="settings-nodes-save", disabled=!changed.get() || wrong.with(Option::is_some),
@@ -299,7 +300,7 @@ fn data(app: App) -> View {
                 button(r#type="button", class="btn btn-stop", data-testid="settings-delete", on:click=move |_| asking.set(true)) { "Delete everything" }
             }
             p(class="mt-2 text-sec text-ink3") { "The exported file is readable by everyone who gets it." }
-            (if asking.get() { confirm(app, asking) } else { View::new() })
+            (Redraw { by: move || if asking.get() { confirm(app, asking) } else { View::new() } })
         }
     }
 }
