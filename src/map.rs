@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::cmp::Ordering;
 
 /// Keys with their values, in the order of the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,6 +155,35 @@ impl<K: Ord, V> Map<K, V> {
     }
 }
 
+/// Sorts in place by `compare`; what is equal stands in any order. A heap sort: the library's sorts are quicker by a half
+/// and ten times as much wasm, once for each type.
+pub fn sort<T>(items: &mut [T], compare: &dyn Fn(&T, &T) -> Ordering) {
+    let less = |items: &[T], a: usize, b: usize| match (items.get(a), items.get(b)) {
+        (Some(a), Some(b)) => compare(a, b).is_lt(),
+        _ => false,
+    };
+    let sink = |items: &mut [T], mut root: usize, end: usize| {
+        loop {
+            let mut child = 2 * root + 1;
+            if child + 1 < end && less(items, child, child + 1) {
+                child += 1;
+            }
+            if child >= end || !less(items, root, child) {
+                return;
+            }
+            items.swap(root, child);
+            root = child;
+        }
+    };
+    for root in (0..items.len() / 2).rev() {
+        sink(items, root, items.len());
+    }
+    for end in (1..items.len()).rev() {
+        items.swap(0, end);
+        sink(items, 0, end);
+    }
+}
+
 impl<K: Ord, V> Extend<(K, V)> for Map<K, V> {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
         for (key, value) in entries {
@@ -199,8 +229,27 @@ impl<K, V> IntoIterator for Map<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use super::Map;
+    use super::{Map, sort};
     use alloc::{collections::BTreeMap, vec::Vec};
+
+    #[test]
+    fn sorts_as_the_library_does() {
+        let mut state = 7u32;
+        for len in 0..70 {
+            let mut items: Vec<u32> = Vec::new();
+            for _ in 0..len {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                items.push(state >> 27);
+            }
+            let mut wanted = items.clone();
+            wanted.sort_unstable();
+            sort(&mut items, &Ord::cmp);
+            assert_eq!(items, wanted);
+            sort(&mut items, &|a, b| b.cmp(a));
+            wanted.reverse();
+            assert_eq!(items, wanted);
+        }
+    }
 
     #[test]
     fn does_what_a_b_tree_does() {

@@ -9,7 +9,7 @@ use crate::{
     effect::Millis,
     health::{Health, Passage},
     identity::ProviderId,
-    map::{Map, Set},
+    map::{self, Map, Set},
     reputation::Score,
 };
 use alloc::{string::String, vec::Vec};
@@ -177,7 +177,8 @@ impl fmt::Display for Reason {
 pub fn rank(candidates: &[Candidate<'_>], weights: Weights, now: Millis) -> Vec<Place> {
     let best = Best::of(candidates);
     let mut places: Vec<Place> = candidates.iter().map(|candidate| best.place(candidate, weights, now)).collect();
-    places.sort_by_key(|place| (place.passage, !place.confirmed, core::cmp::Reverse(place.score), place.provider));
+    let key = |place: &Place| (place.passage, !place.confirmed, core::cmp::Reverse(place.score), place.provider);
+    map::sort(&mut places, &|a, b| key(a).cmp(&key(b)));
     places
 }
 
@@ -210,7 +211,7 @@ impl Best {
     fn of(candidates: &[Candidate<'_>]) -> Self {
         let time = |candidate| measured_ms(candidate).or(announced_ms(candidate));
         let mut times: Vec<u32> = candidates.iter().filter_map(time).collect();
-        times.sort_unstable();
+        map::sort(&mut times, &Ord::cmp);
         let usual_ms = times.get(times.len().saturating_sub(1) / 2).copied().unwrap_or(0);
         let stars: Map<_, _> = candidates.iter().map(|it| (it.seen.id, stars(it))).collect();
         Self {

@@ -4,7 +4,7 @@
 use crate::json::{self, Json, record};
 use crate::port::{ConversationRow, ConversationView, MessageView};
 use privacyai::effect::{Batch, Row, Table, Write};
-use privacyai::map::{Map, Set};
+use privacyai::map::{Map, Set, sort};
 use serde_json::Value;
 
 mod import;
@@ -147,7 +147,7 @@ impl Book {
             })
             .collect();
         let last = |row: &ConversationRow| (row.pinned, row.changed_ms);
-        rows.sort_by(|a, b| last(b).cmp(&last(a)).then_with(|| a.id.cmp(&b.id)));
+        sort(&mut rows, &|a, b| last(b).cmp(&last(a)).then_with(|| a.id.cmp(&b.id)));
         rows
     }
 

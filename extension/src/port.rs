@@ -3,6 +3,7 @@
 
 pub use crate::json::{decode, encode};
 use crate::json::{record, tagged};
+pub use privacyai::map::sort;
 
 /// The port's name; only the background's host answers it.
 pub const PORT: &str = "panel";

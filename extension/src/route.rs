@@ -1,6 +1,8 @@
 //! Which entry node carries what (protocol section 6.3). A node that carries a request learns the user's address and
 //! which provider is asked; the provider learns the words. Only if they differ nobody learns both.
 
+use privacyai::map::sort;
+
 /// The order in which connected nodes are tried, as indices into `connected`.
 ///
 /// `connected` are peer ids; `own` the provider's own nodes; `other_way` the node that carries the other direction, if
@@ -9,7 +11,8 @@
 pub fn order(connected: &[&str], own: &[String], other_way: Option<&str>, attempt: usize) -> Vec<usize> {
     let rank = |peer: &str| (own.iter().any(|id| id == peer), other_way == Some(peer));
     let mut order: Vec<usize> = (0..connected.len()).collect();
-    order.sort_by_key(|&index| connected.get(index).map(|peer| rank(peer)));
+    let key = |index: usize| (connected.get(index).map(|peer| rank(peer)), index);
+    sort(&mut order, &|a, b| key(*a).cmp(&key(*b)));
     if !order.is_empty() {
         let first = attempt % order.len();
         order.rotate_left(first);

@@ -5,6 +5,7 @@ use crate::seal::SealingKeys;
 use futures::future::{join_all, try_join_all};
 use js_sys::Uint8Array;
 use privacyai::effect::{Batch, Row, Table};
+use privacyai::map::{Set, sort};
 use privacyai::store::TABLES;
 use rexie::{ObjectStore, Rexie, Transaction, TransactionMode};
 use std::cell::{Cell, RefCell};
@@ -143,7 +144,7 @@ impl Storage for Database {
                 None => self.count_unreadable(),
             }
         }
-        rows.sort_by(|a, b| a.key.cmp(&b.key));
+        sort(&mut rows, &|a, b| a.key.cmp(&b.key));
         Ok(rows)
     }
 
@@ -163,9 +164,8 @@ impl Storage for Database {
             Ok::<_, StorageError>((store, name, value))
         }))
         .await?;
-        let mut stores: Vec<&str> = sealed.iter().map(|(store, ..)| *store).collect();
-        stores.sort_unstable();
-        stores.dedup();
+        let stores: Set<&str> = sealed.iter().map(|(store, ..)| (*store, ())).collect();
+        let stores: Vec<&str> = stores.keys().copied().collect();
         let transaction = self.rexie.transaction(&stores, TransactionMode::ReadWrite)?;
         for (store, name, value) in sealed {
             let store = transaction.store(store)?;

@@ -1,7 +1,7 @@
 //! Whether our own clock is off: several providers' heartbeats verify except for time. The clock is never corrected by
 //! others' word; the user is told (protocol section 2.4).
 
-use crate::map::Map;
+use crate::map::{self, Map};
 use crate::{
     effect::Millis,
     identity::{ProviderId, PublicKey},
@@ -93,7 +93,7 @@ impl ClockWatch {
             .filter(|sample| sample.live && now.0.saturating_sub(sample.at.0) <= SAMPLE_MS)
             .map(|sample| sample.offset_ms)
             .collect();
-        offsets.sort_unstable();
+        map::sort(&mut offsets, &Ord::cmp);
         if offsets.len() < SEVERAL { None } else { offsets.get(offsets.len() / 2).map(|ms| ms / 1_000) }
     }
 }

@@ -12,6 +12,7 @@ use crate::envelope::prompt::seal_request;
 use crate::error::ErrorKind;
 use crate::health::Outcome;
 use crate::identity::ProviderId;
+use crate::map;
 use crate::message::Body;
 use crate::ranking::{Place, Reason};
 use crate::topic::{self, Topic};
@@ -547,7 +548,7 @@ impl Client {
             }
             kept.push((*held, *provider));
         }
-        kept.sort_unstable();
+        map::sort(&mut kept, &Ord::cmp);
         let many = kept.len().saturating_sub(KEPT);
         let over = kept.into_iter().enumerate().filter(|(at, (held, _))| *at < many || *held <= now);
         for (_, (_, provider)) in over {

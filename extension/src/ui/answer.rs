@@ -7,6 +7,7 @@ use sycamore::prelude::*;
 
 use super::blocks::{Block, Blocks};
 use super::cut::{self, Part};
+use super::redraw::{Redraw, create_effect, create_memo, create_selector};
 use super::state::{App, Page, Row, is_running};
 use super::{app, clipboard, format, glyph, icon, keys, list, markdown, notice, quota, rating, status};
 use crate::port::{Command, MessageView};
@@ -35,15 +36,15 @@ pub fn answer(app: App, row: Row) -> View {
             (head)
             // The wait has the height of the text's first line, what runs below it that of the cost line, and the room
             // of the actions is kept: nothing moves when the text begins or ends.
-            (move || if phase.with(|phase| phase == "waiting") && blank.get() { waiting(view) } else { View::new() })
+            (Redraw { by: move || if phase.with(|phase| phase == "waiting") && blank.get() { waiting(view) } else { View::new() } })
             div(class="prose mt-2", data-testid="answer-text", hidden=whole.get() || blank.get()) {
                 (body)
             }
-            (move || if running.get() { progress(view, text, whole) } else { View::new() })
-            (move || if phase.with(|phase| matches!(phase.as_str(), "complete" | "stopped")) { cost(app, view) } else { View::new() })
+            (Redraw { by: move || if running.get() { progress(view, text, whole) } else { View::new() } })
+            (Redraw { by: move || if phase.with(|phase| matches!(phase.as_str(), "complete" | "stopped")) { cost(app, view) } else { View::new() } })
             (notice)
-            (move || if running.get() { view! { div(class="mt-1 h-7") {} } } else { actions(app, view, text) })
-            (move || if phase.with(|phase| phase == "complete") { rating::rating(app, view) } else { View::new() })
+            (Redraw { by: move || if running.get() { view! { div(class="mt-1 h-7") {} } } else { actions(app, view, text) } })
+            (Redraw { by: move || if phase.with(|phase| phase == "complete") { rating::rating(app, view) } else { View::new() } })
         }
     }
 }
@@ -60,11 +61,11 @@ fn head(app: App, view: Signal<MessageView>) -> View {
         div(class="flex min-h-6 items-center gap-2") {
             (bits.get().map_or_else(|| view! { span(class="skeleton size-6 flex-none") {} }, |bits| glyph::glyph(bits, 15)))
             h2(class="truncate text-ctl font-semibold") {
-                (who.with(|(_, name, _)| name.clone()).unwrap_or_else(|| "Choosing a provider".into()))
+                (Redraw { by: move || View::from(who.with(|(_, name, _)| name.clone()).unwrap_or_else(|| "Choosing a provider".into())) })
             }
-            span(class="min-w-0 flex-1 truncate text-sec text-ink3") { (who.with(|(.., model)| model.clone()).unwrap_or_default()) }
+            span(class="min-w-0 flex-1 truncate text-sec text-ink3") { (Redraw { by: move || View::from(who.with(|(.., model)| model.clone()).unwrap_or_default()) }) }
             span(class="flex-none text-sec text-ink3") {
-                (first.get().map(|ms| format!("first word in {}", format::seconds(ms.into()))).unwrap_or_default())
+                (Redraw { by: move || View::from(first.get().map(|ms| format!("first word in {}", format::seconds(ms.into()))).unwrap_or_default()) })
             }
         }
     }
@@ -74,11 +75,11 @@ fn head(app: App, view: Signal<MessageView>) -> View {
 fn body(view: Signal<MessageView>, text: Signal<String>, running: ReadSignal<bool>) -> View {
     let cuts = create_selector(move || view.with(|view| (view.cuts.clone(), view.begun_by.clone())));
     view! {
-        (move || {
+        (Redraw { by: move || {
             cuts.track();
             let parts = view.with_untracked(cut::parts);
             View::from(parts.into_iter().map(|part| one_part(text, part, running)).collect::<Vec<View>>())
-        })
+        } })
     }
 }
 
@@ -142,11 +143,11 @@ fn waiting(view: Signal<MessageView>) -> View {
     let word = if accepted.is_some() { "Accepted, waiting for the first word" } else { "Waiting" };
     view! {
         p(class="mt-2 min-h-[1.375rem] text-read text-ink3", data-testid="answer-waiting") {
-            (if waited.get() >= SAY_WAITING_AFTER_MS {
+            (Redraw { by: move || View::from(if waited.get() >= SAY_WAITING_AFTER_MS {
                 format!("{word}, {} s", format::fixed(waited.get() / 1000.0, 1))
             } else {
                 String::new()
-            })
+            }) })
         }
     }
 }
@@ -222,15 +223,15 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
     let again = app::icon_button(icon::RETRY, "Ask again", "answer-retry", again);
     view! {
         div(class="mt-1 -ms-1.5 flex items-center gap-0.5") {
-            (if blank {
+            (Redraw { by: move || if blank {
                 View::new()
             } else if copied.get() {
                 app::icon_button(icon::CHECK, "Copied", "answer-copied", || ())
             } else {
                 app::icon_button(icon::COPY, "Copy answer", "answer-copy", move || text.with_untracked(|text| clipboard::copy(text, copied)))
-            })
+            } })
             (again)
-            (if stopped {
+            (Redraw { by: move || if stopped {
                 view! {
                     button(
                         r#type="button", data-testid="answer-continue", title="Ask for the rest, below what came",
@@ -240,8 +241,8 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
                 }
             } else {
                 View::new()
-            })
-            (match other.get_clone() {
+            } })
+            (Redraw { by: move || match other.get_clone() {
                 _ if failed => View::new(),
                 None => View::new(),
                 Some((other, name)) => {
@@ -259,7 +260,7 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
                         }
                     }
                 }
-            })
+            } })
         }
     }
 }

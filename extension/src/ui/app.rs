@@ -4,6 +4,7 @@ use gloo::timers::callback::Interval;
 use sycamore::prelude::*;
 
 use super::icon::{self, Icon};
+use super::redraw::{Redraw, create_effect, create_selector};
 use super::state::{App, Overlay, Page};
 use super::{
     answer, chat, details, draft, history, key_change, keyboard, keys, link, live, page, palette, providers, quota,
@@ -64,17 +65,17 @@ fn root() -> View {
             (navigation)
             div(class="relative flex min-h-0 min-w-0 flex-col h-[inherit]") {
                 (chat)
-                (if loaded.get() { sub_page(app) } else { sub_frame(app) })
+                (Redraw { by: move || if loaded.get() { sub_page(app) } else { sub_frame(app) } })
                 (toast)
             }
         }
         (network)
         (live)
-        (move || match app.overlay.get() {
+        (Redraw { by: move || match app.overlay.get() {
             Overlay::None => View::new(),
             Overlay::Palette => palette::palette(app),
             Overlay::Keys => keyboard::list(app),
-        })
+        } })
     }
 }
 
@@ -153,7 +154,7 @@ fn network_state(app: App) -> View {
 
 fn toast(app: App) -> View {
     view! {
-        (move || match app.toast.get_clone() {
+        (Redraw { by: move || match app.toast.get_clone() {
             None => View::new(),
             Some(text) => {
                 let free_space = (text == FULL).then(|| view! {
@@ -177,7 +178,7 @@ fn toast(app: App) -> View {
                 }
                 }
             }
-        })
+        } })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use sycamore::prelude::*;
 
+use super::redraw::{Redraw, create_selector};
 use super::state::{App, Overlay, Page};
 use super::{app, composer, empty, icon, invite, keyboard, transcript};
 
@@ -18,7 +19,7 @@ pub fn chat(app: App) -> View {
         main(class="contents") {
             div(class="flex min-h-0 flex-1 flex-col", hidden=!here.get()) {
                 (header)
-                (if unset.get() { invite::first(app) } else { View::new() })
+                (Redraw { by: move || if unset.get() { invite::first(app) } else { View::new() } })
                 div(class="flex min-h-0 flex-1 flex-col", hidden=unset.get()) {
                     (transcript)
                     (banner)
@@ -45,7 +46,7 @@ fn header(app: App) -> View {
     view! {
         header(class="flex h-11 flex-none items-center gap-2 border-b border-line ps-4 pe-2") {
             span(class="wide:hidden") { (mark) }
-            h1(class="min-w-0 flex-1 truncate text-read font-semibold", title=title.get_clone()) { (title.get_clone()) }
+            h1(class="min-w-0 flex-1 truncate text-read font-semibold", title=title.get_clone()) { (Redraw { by: move || View::from(title.get_clone()) }) }
             (buttons)
         }
     }

@@ -81,7 +81,7 @@ impl Sorting {
     pub fn compare(self, a: &ProviderView, b: &ProviderView) -> Ordering {
         let turn = |order: Ordering| if self.down { order.reverse() } else { order };
         let by = match self.column {
-            Column::Provider => turn(a.name.to_lowercase().cmp(&b.name.to_lowercase())),
+            Column::Provider => turn(a.name.to_ascii_lowercase().cmp(&b.name.to_ascii_lowercase())),
             Column::Model => turn(first_model(a).cmp(first_model(b))),
             column => match (figure(a, column), figure(b, column)) {
                 (Some(a), Some(b)) => turn(a.cmp(&b)),
@@ -110,11 +110,6 @@ fn figure(provider: &ProviderView, column: Column) -> Option<u64> {
     }
 }
 
-/// Orders providers. One function for all orders, as each sort of its own would be written out in the wasm.
-pub fn sort(all: &mut [ProviderView], by: &dyn Fn(&ProviderView, &ProviderView) -> Ordering) {
-    all.sort_by(by);
-}
-
 /// The states that a list can be narrowed to, with their names.
 pub const STATES: [(&str, &str); 6] = [
     ("", "Any status"),
@@ -125,11 +120,11 @@ pub const STATES: [(&str, &str); 6] = [
     ("blocked", "Blocked by you"),
 ];
 
-/// Whether a provider is among what is looked for: words of its name or a model, and one of [`STATES`].
-pub fn is_wanted(provider: &ProviderView, words: &str, state: &str) -> bool {
-    let words = words.trim().to_lowercase();
-    let named = provider.name.to_lowercase().contains(&words)
-        || provider.models.iter().any(|model| model.id.to_lowercase().contains(&words));
+/// Whether a provider is among what is looked for: words of its name or a model, in small letters, and one of
+/// [`STATES`]. `lower` makes small letters.
+pub fn is_wanted(provider: &ProviderView, words: &str, state: &str, lower: &dyn Fn(&str) -> String) -> bool {
+    let named =
+        lower(&provider.name).contains(words) || provider.models.iter().any(|model| lower(&model.id).contains(words));
     named
         && match state {
             "" => true,
@@ -210,6 +205,7 @@ fn tenths(thousandths: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::port::sort;
 
     fn provider(name: &str, place: Option<u32>, first: Option<u32>) -> ProviderView {
         ProviderView {
@@ -256,7 +252,8 @@ mod tests {
             price: ("0".into(), "0".into()),
         };
         let fjord = ProviderView { models: vec![model], ..provider("Fjord", None, None) };
-        assert!(is_wanted(&fjord, " qwen ", "") && is_wanted(&fjord, "FJO", "online"));
+        let is_wanted = |one: &ProviderView, words, state| is_wanted(one, words, state, &|text| text.to_lowercase());
+        assert!(is_wanted(&fjord, "qwen", "") && is_wanted(&fjord, "fjo", "online"));
         assert!(!is_wanted(&fjord, "kestrel", "") && !is_wanted(&fjord, "", "busy"));
         let blocked = ProviderView { blocked: true, ..fjord.clone() };
         assert!(is_wanted(&blocked, "", "blocked") && !is_wanted(&blocked, "", "online"));

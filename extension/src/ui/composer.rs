@@ -3,6 +3,7 @@
 use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
+use super::redraw::{Redraw, create_selector};
 use super::state::{App, Page, is_running};
 use super::{cut, format, icon, keyboard, keys, quota, status};
 use crate::port::{Command, ProviderView};
@@ -38,11 +39,11 @@ pub fn composer(app: App) -> View {
                 div(class="flex items-center gap-2 p-2") {
                     (chip)
                     span(class="flex-1") {}
-                    (match running.get_clone() {
+                    (Redraw { by: move || match running.get_clone() {
                         Some(answer) => stop_button(app, answer),
                         None if app.queued.get() => queue_button(app),
                         None => limit.get().map_or_else(|| send_button(app, blank), |free| quota::send_later(app, &free, blank)),
-                    })
+                    } })
                 }
             }
             (footer)
@@ -82,7 +83,7 @@ fn queue_button(app: App) -> View {
 
 fn editing(app: App) -> View {
     view! {
-        (match app.editing.get_clone() {
+        (Redraw { by: move || match app.editing.get_clone() {
             None => View::new(),
             Some(_) => view! {
                 div(class="mb-1.5 flex items-center gap-2 px-1 text-sec text-ink2") {
@@ -93,7 +94,7 @@ fn editing(app: App) -> View {
                     ) { "Keep it" }
                 }
             },
-        })
+        } })
     }
 }
 
@@ -177,20 +178,20 @@ fn chip(app: App) -> View {
             data-automatic=chip.with(|chip| if chip.automatic { "true" } else { "false" }),
             on:click=move |_| app.go(Page::Providers)
         ) {
-            (status::shape(chip.with(|chip| chip.mark)))
+            (Redraw { by: move || status::shape(chip.with(|chip| chip.mark)) })
             span(class="sr-only") { "Provider: " }
             span(class="truncate font-semibold") {
-                (chip.with(|chip| match &chip.provider {
+                (Redraw { by: move || View::from(chip.with(|chip| match &chip.provider {
                     Some(provider) if !chip.automatic || chip.ready == 1 => provider.name.clone(),
                     _ => "Automatic".to_owned(),
-                }))
+                })) })
             }
             span(class="truncate text-ink3 slim:hidden") {
-                (chip.with(|chip| match &chip.provider {
+                (Redraw { by: move || View::from(chip.with(|chip| match &chip.provider {
                     None if chip.automatic => "waiting".to_owned(),
                     Some(_) if chip.automatic && chip.ready > 1 => format!("{} ready", chip.ready),
                     _ => chip.model.clone(),
-                }))
+                })) })
             }
             (down)
         }
@@ -216,7 +217,7 @@ fn footer(app: App) -> View {
                 class=if line.with(|line| line.2) { "min-w-0 flex-1 truncate text-warn" } else { "min-w-0 flex-1 truncate" },
                 title=line.with(|line| line.1.clone()), data-testid="reader",
                 data-warn=line.with(|line| if line.2 { "true" } else { "false" })
-            ) { (line.with(|line| line.0.clone())) }
+            ) { (Redraw { by: move || View::from(line.with(|line| line.0.clone())) }) }
             (meter)
         }
     }

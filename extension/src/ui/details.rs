@@ -2,6 +2,7 @@
 
 use sycamore::prelude::*;
 
+use super::redraw::Redraw;
 use super::state::App;
 use super::status::{Shape, shape};
 use super::{app, clipboard, cut, format, glyph, icon, quota};
@@ -23,12 +24,12 @@ pub fn details(app: App, id: &str) -> View {
             (header)
             div(class="min-h-0 flex-1 overflow-y-auto px-4 py-4") {
                 div(class="mx-auto flex w-full max-w-[520px] flex-col gap-5") {
-                    (move || {
+                    (Redraw { by: move || {
                         let mut view = view.get_clone();
                         view.text = row.text.get_clone_untracked();
                         let provider = view.provider.as_deref().and_then(|id| app.provider(id));
                         View::from(vec![who(&view, provider.as_ref()), key(&view), times(&view), receipt(app, &view), sight(&view)])
-                    })
+                    } })
                 }
             }
         }
@@ -108,7 +109,7 @@ fn key(view: &MessageView) -> View {
                 p(class="flex-1 font-mono text-sec [word-spacing:0.2em]", dir="ltr", data-testid="details-key") { (fours) }
                 (copy)
             }
-            p(class="mt-1 text-sec text-ink3", role="status") { (if copied.get() { "Copied." } else { "The answer was opened with this key only." }) }
+            p(class="mt-1 text-sec text-ink3", role="status") { (Redraw { by: move || View::from(if copied.get() { "Copied." } else { "The answer was opened with this key only." }) }) }
         }
     }
 }

@@ -2,10 +2,10 @@
 //! the browser. Where there is none, the draft ends with its page.
 
 use js_sys::{Object, Promise, Reflect};
-use sycamore::prelude::*;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
+use super::redraw::create_effect;
 use super::state::App;
 
 /// The draft's key; the background's own keys begin otherwise.

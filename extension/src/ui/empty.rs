@@ -3,6 +3,7 @@
 
 use sycamore::prelude::*;
 
+use super::redraw::{Redraw, create_memo, create_selector};
 use super::state::{App, Page};
 use super::status::{Shape, shape, status_of};
 use super::{composer, format, icon};
@@ -51,11 +52,11 @@ pub fn empty(app: App) -> View {
     let trouble = create_selector(move || trouble(app, since));
     view! {
         div(class="mx-auto flex min-h-full w-full max-w-[520px] flex-col justify-center py-6 ps-1 pe-1") {
-            (match trouble.get() {
+            (Redraw { by: move || match trouble.get() {
                 Trouble::None => start(app),
                 Trouble::NoNetwork => no_network(app),
                 Trouble::NoProvider => no_provider(app),
-            })
+            } })
         }
     }
 }
@@ -98,7 +99,7 @@ fn no_network(app: App) -> View {
             span(class="text-ink2") { (picture) }
             h2(class="mt-3 text-title font-semibold") { "No way to the network" }
             p(class="mt-1 text-ctl text-ink2") {
-                (tried(nodes.with(Vec::len)))
+                (Redraw { by: move || View::from(tried(nodes.with(Vec::len))) })
                 " Your draft and your chats are here and readable. We try again by ourselves."
             }
             div(class="card mt-3 px-3 py-1.5") { (move || node_rows(&nodes.get_clone())) }
@@ -163,33 +164,33 @@ fn no_provider(app: App) -> View {
         div(data-testid="no-provider") {
             span(class="text-ink2") { (picture) }
             h2(class="mt-3 text-title font-semibold") {
-                (match chosen.get_clone() {
+                (Redraw { by: move || View::from(match chosen.get_clone() {
                     Some(name) => format!("{name} cannot answer now"),
                     None => "No provider can answer now".to_owned(),
-                })
+                }) })
             }
             p(class="mt-1 text-ctl text-ink2") {
-                (if best.with(Option::is_some) {
+                (Redraw { by: move || View::from(if best.with(Option::is_some) {
                     "Not sent, not counted. Others are ready now."
                 } else {
                     "Not sent, not counted. Your draft is kept; it can be sent as soon as one is back."
-                })
+                }) })
             }
-            (move || seen(app))
+            (Redraw { by: move || seen(app) })
             div(class="mt-3 flex flex-wrap gap-2") {
-                (match best.get_clone() {
+                (Redraw { by: move || match best.get_clone() {
                     Some((id, name)) => view! {
                         button(
                             r#type="button", class="btn btn-solid", data-testid="ask-other",
                             on:click=move |_| {
                                 app.send(Command::Choose { provider: Some(id.clone()), model: None });
                             }
-                        ) { (format!("Ask {name}")) }
+                        ) { (Redraw { by: move || View::from(format!("Ask {name}")) }) }
                     },
                     None => view! {
                         button(r#type="button", class="btn btn-solid", data-testid="try-now", on:click=move |_| app.send(Command::TryNow)) { "Look again" }
                     },
-                })
+                } })
                 button(r#type="button", class="btn", on:click=move |_| app.go(Page::Providers)) { "All providers" }
             }
         }
@@ -244,7 +245,7 @@ pub fn banner(app: App) -> View {
         }
     });
     view! {
-        (match line.get_clone() {
+        (Redraw { by: move || match line.get_clone() {
             None => View::new(),
             Some((words, act)) => {
                 let mark = shape(if act == "How to fix" { Shape::Warn } else { Shape::Offline });
@@ -268,7 +269,7 @@ pub fn banner(app: App) -> View {
                     }
                 }
             }
-        })
+        } })
     }
 }
 

@@ -59,6 +59,11 @@ pub fn last_four(key: &str) -> String {
     letters.iter().skip(letters.len().saturating_sub(4)).collect()
 }
 
+/// Small letters of any script, as the browser writes them: the library's tables would be 10 KiB of what is downloaded.
+pub fn lower(text: &str) -> String {
+    js_sys::JsString::from(text).to_lower_case().into()
+}
+
 /// The count of words in a text.
 pub fn words(text: &str) -> u64 {
     text.split_whitespace().count() as u64

@@ -6,6 +6,7 @@ use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::invite::value_of;
+use super::redraw::{Redraw, create_memo, create_selector};
 use super::state::App;
 use super::{app, file, format, icon, list};
 use crate::port::{Command, ConversationRow};
@@ -17,9 +18,9 @@ const RECENT: usize = 12;
 pub fn history(app: App) -> View {
     let search = create_signal(String::new());
     let found = create_memo(move || {
-        let wanted = search.with(|search| search.trim().to_lowercase());
+        let wanted = search.with(|search| format::lower(search.trim()));
         app.conversations.with(|all| {
-            let found = all.iter().filter(|row| row.title.to_lowercase().contains(&wanted));
+            let found = all.iter().filter(|row| format::lower(&row.title).contains(&wanted));
             found.map(|row| Rc::from(row.id.as_str())).collect::<Vec<Rc<str>>>()
         })
     });
@@ -37,15 +38,15 @@ pub fn history(app: App) -> View {
                         r#type="search", class="field", placeholder="Search titles (/)", aria-label="Search chats",
                         data-search="", data-testid="history-search", on:input=move |event: web_sys::Event| search.set(value_of(&event))
                     )
-                    (if none.get() {
+                    (Redraw { by: move || if none.get() {
                         view! {
                             p(class="px-1 py-6 text-center text-ctl text-ink3") {
-                                (if app.conversations.with(Vec::is_empty) { "No chat yet. What you ask is kept here, sealed." } else { "No title matches." })
+                                (Redraw { by: move || View::from(if app.conversations.with(Vec::is_empty) { "No chat yet. What you ask is kept here, sealed." } else { "No title matches." }) })
                             }
                         }
                     } else {
                         View::new()
-                    })
+                    } })
                     ul(class="flex flex-col") { (rows) }
                     div(class="flex justify-end") { (import) }
                 }
@@ -79,13 +80,13 @@ fn row(app: App, id: String) -> View {
             class=if open.get() { "rounded-ctl bg-accent-soft" } else { "rounded-ctl hover:bg-bg2" }, data-testid="history-row",
             data-conversation-id=shown
         ) {
-            (match (facts.get_clone(), doing.get()) {
+            (Redraw { by: move || match (facts.get_clone(), doing.get()) {
                 (None, _) => View::new(),
                 (Some(row), Doing::Nothing) => plain(app, row, doing),
                 (Some(row), Doing::Renaming) => renaming(app, row, doing),
                 (Some(row), Doing::Exporting) => exporting(app, row, doing),
                 (Some(row), Doing::Deleting) => deleting(app, row, doing),
-            })
+            } })
         }
     }
 }
@@ -222,7 +223,7 @@ pub fn recent(app: App) -> View {
                         "block min-h-7 w-full truncate rounded-ctl px-2 text-start text-sec text-ink2 hover:bg-bg3"
                     },
                     on:click=move |_| app.open_conversation(&id)
-                ) { (title.get_clone()) }
+                ) { (Redraw { by: move || View::from(title.get_clone()) }) }
             }
         }
     });

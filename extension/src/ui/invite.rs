@@ -2,6 +2,7 @@
 
 use sycamore::prelude::*;
 
+use super::redraw::{Redraw, create_selector};
 use super::state::{App, Page};
 use super::{app, empty, icon};
 use crate::port::Command;
@@ -47,12 +48,12 @@ pub fn network(app: App) -> View {
                     div {
                         h2(class="text-ctl font-semibold") { "Entry nodes" }
                         p(class="text-sec text-ink2") { (state()) }
-                        (move || {
+                        (Redraw { by: move || {
                             let nodes = app.network.with(|network| network.nodes.clone());
                             if nodes.is_empty() { return View::new(); }
                             let rows = empty::node_rows(&nodes);
                             view! { div(class="card mt-2 px-3 py-1.5") { (rows) } }
-                        })
+                        } })
                         div(class="mt-2 flex gap-2") {
                             button(r#type="button", class="btn", data-testid="network-try", on:click=move |_| app.send(Command::TryNow)) { "Try now" }
                             button(r#type="button", class="btn btn-plain", on:click=move |_| app.go(Page::Settings)) { "Edit by hand" }
@@ -98,12 +99,12 @@ fn form(app: App) -> View {
                     }
                 }
             ) {}
-            (match app.invite.get_clone() {
+            (Redraw { by: move || match app.invite.get_clone() {
                 None => View::new(),
                 Some(invite) => outcome(invite),
-            })
+            } })
             div(class="flex gap-2") {
-                (if ready.get() {
+                (Redraw { by: move || if ready.get() {
                     view! {
                         button(
                             r#type="button", class="btn btn-solid btn-big", data-testid="invite-join",
@@ -127,7 +128,7 @@ fn form(app: App) -> View {
                             on:click=move |_| read()
                         ) { "Show what it changes" }
                     }
-                })
+                } })
             }
         }
     }

@@ -4,6 +4,7 @@ use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::invite::value_of;
+use super::redraw::{Redraw, create_selector};
 use super::state::{App, Page};
 use super::{answer, app, format, glyph, icon};
 use crate::port::{Command, ProviderView};
@@ -123,15 +124,15 @@ fn ways(app: App, provider: &ProviderView) -> View {
     let enter = trust.clone();
     view! {
         div(class="flex flex-col gap-2") {
-            (match other.get_clone() {
+            (Redraw { by: move || match other.get_clone() {
                 None => View::new(),
                 Some((other, name)) => view! {
                     button(
                         r#type="button", class="btn btn-solid btn-big", data-testid="key-changed-other",
                         on:click=move |_| ask_other(app, &other)
-                    ) { (format!("Ask {name} instead")) }
+                    ) { (Redraw { by: move || View::from(format!("Ask {name} instead")) }) }
                 },
-            })
+            } })
             button(
                 r#type="button", class="btn btn-big", data-testid="key-changed-wait", on:click=move |_| app.go(Page::Chat)
             ) { "Wait for the old key" }

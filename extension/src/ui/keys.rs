@@ -71,7 +71,7 @@ trait UppercaseOne {
 impl UppercaseOne for str {
     /// A single letter as a capital; names stay as they are.
     fn to_uppercase_one(&self) -> String {
-        if self.chars().count() == 1 { self.to_uppercase() } else { self.to_owned() }
+        if self.chars().count() == 1 { self.to_ascii_uppercase() } else { self.to_owned() }
     }
 }
 

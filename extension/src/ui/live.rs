@@ -7,6 +7,7 @@ use gloo::timers::callback::Interval;
 use sycamore::prelude::*;
 
 use super::format;
+use super::redraw::{Redraw, create_effect, create_selector};
 use super::state::{App, is_running};
 
 /// The least time between two writes, in ms.
@@ -47,7 +48,7 @@ pub fn speak(app: App) {
 pub fn region() -> View {
     let said = use_context::<Signal<String>>();
     view! {
-        div(class="sr-only", aria-live="polite", data-testid="live") { (said.get_clone()) }
+        div(class="sr-only", aria-live="polite", data-testid="live") { (Redraw { by: move || View::from(said.get_clone()) }) }
     }
 }
 

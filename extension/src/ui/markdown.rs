@@ -5,6 +5,7 @@ use pulldown_cmark::{Alignment, CodeBlockKind, Event, Parser, Tag, TagEnd};
 use sycamore::prelude::*;
 
 use super::blocks::options;
+use super::redraw::Redraw;
 use super::{code, icon};
 
 /// Nesting followed so far; what lies deeper is shown flat. Deep nesting would exhaust the stack.
@@ -147,7 +148,7 @@ fn code_block(language: String, text: String, tab: &'static str) -> View {
                     on:click=move |_| super::clipboard::copy(&source, copied)
                 ) {
                     (picture)
-                    (if copied.get() { "Copied" } else { "Copy" })
+                    (Redraw { by: move || View::from(if copied.get() { "Copied" } else { "Copy" }) })
                 }
             }
             pre(tabindex=tab) { code { (body) } }

@@ -77,6 +77,7 @@ mod providers;
 mod quota;
 mod rating;
 mod rebind;
+mod redraw;
 mod settings;
 mod spark;
 mod state;

@@ -2,6 +2,7 @@
 
 use sycamore::prelude::*;
 
+use super::redraw::{Redraw, create_selector};
 use super::state::{App, Page, Row, is_ready};
 use super::status::{Shape, shape};
 use super::words::{Act, Market, Words, words};
@@ -21,7 +22,7 @@ pub fn notice(app: App, row: Row, phase: ReadSignal<String>) -> View {
         view.with(|view| words(view, &text, &market))
     });
     view! {
-        (match said.get_clone() {
+        (Redraw { by: move || match said.get_clone() {
             None => View::new(),
             Some(mut words) => {
                 let unit = view.with_untracked(|view| quota::of_unit(app, view));
@@ -32,7 +33,7 @@ pub fn notice(app: App, row: Row, phase: ReadSignal<String>) -> View {
                 }
                 draw(app, &view.with_untracked(|view| view.id.clone()), &phase.get_clone_untracked(), words)
             }
-        })
+        } })
     }
 }
 

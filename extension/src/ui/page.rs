@@ -4,6 +4,7 @@ use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 
+use super::redraw::create_effect;
 use super::state::{App, Page};
 
 /// The address of a page.

@@ -5,8 +5,9 @@ use wasm_bindgen::JsCast;
 
 use super::icon::{self, Icon};
 use super::invite::value_of;
+use super::redraw::{Redraw, create_memo, create_selector};
 use super::state::{App, Overlay, Page};
-use super::{keyboard, keys};
+use super::{format, keyboard, keys};
 
 /// Rows shown at once.
 const MOST: usize = 9;
@@ -85,9 +86,9 @@ pub fn palette(app: App) -> View {
     let at = create_signal(0usize);
     let field = create_node_ref();
     let found = create_memo(move || {
-        let wanted = search.with(|search| search.trim().to_lowercase());
+        let wanted = search.with(|search| format::lower(search.trim()));
         let mut all = entries(app);
-        all.retain(|entry| entry.words.to_lowercase().contains(&wanted));
+        all.retain(|entry| format::lower(&entry.words).contains(&wanted));
         all.truncate(MOST);
         all
     });
@@ -134,15 +135,15 @@ pub fn palette(app: App) -> View {
                     kbd(class="kbd") { "Esc" }
                 }
                 ul(class="p-1", id="palette-list", role="listbox", aria-label="Commands") {
-                    (move || View::from(
+                    (Redraw { by: move || View::from(
                         found.get_clone().into_iter().enumerate().map(|(index, entry)| row(app, at, index, entry)).collect::<Vec<View>>()
-                    ))
+                    ) })
                 }
-                (if found.with(Vec::is_empty) {
+                (Redraw { by: move || if found.with(Vec::is_empty) {
                     view! { p(class="px-3 pb-3 text-ctl text-ink3") { "No command and no chat matches." } }
                 } else {
                     View::new()
-                })
+                } })
             }
         }
     }

@@ -3,6 +3,7 @@
 use sycamore::prelude::*;
 
 use super::column::{self, UNKNOWN};
+use super::redraw::{Redraw, create_selector};
 use super::spark::spark;
 use super::state::{App, Page};
 use super::status::{Shape, shape, status_line, status_of};
@@ -48,10 +49,10 @@ pub fn row(app: App, id: String) -> View {
             data-usable=has(|provider| provider.usable), data-blocked=has(|provider| provider.blocked),
             data-chosen=if chosen.get() { "true" } else { "false" }
         ) {
-            (match provider.get_clone() {
+            (Redraw { by: move || match provider.get_clone() {
                 None => View::new(),
                 Some(provider) => figures(app, provider, status, chosen, next, open),
-            })
+            } })
         }
     }
 }
@@ -91,14 +92,14 @@ fn figures(
             span(class="row-span-2 broad:row-span-1", role="cell") { (picture) }
             div(class="flex min-w-0 flex-wrap items-center gap-x-2 broad:flex-col broad:items-start", role="cell") {
                 span(class="max-w-full truncate text-ctl font-semibold") { (name) }
-                (move || status.get_clone().map_or_else(View::new, status_line))
+                (Redraw { by: move || status.get_clone().map_or_else(View::new, status_line) })
             }
             div(class="row-start-1 col-start-3 justify-self-end broad:col-start-auto broad:row-start-auto broad:order-last", role="cell") { (buttons) }
             div(class="col-span-2 min-w-0 broad:col-span-1", role="cell") { (models) }
             div(class="order-1 col-span-2 col-start-2 flex flex-wrap items-center gap-x-4 broad:contents") { (values) }
         }
         (warning)
-        (move || if open.get() { more(app, &provider) } else { View::new() })
+        (Redraw { by: move || if open.get() { more(app, &provider) } else { View::new() } })
     }
 }
 
@@ -141,7 +142,7 @@ fn model_line(app: App, provider: &ProviderView, model: &ModelView, many: bool) 
             data-testid="model-pick", data-model=test, aria-pressed=if here.get() { "true" } else { "false" },
             on:click=move |_| app.choose(Some(provider.clone()), Some(id.clone()))
         ) {
-            (if here.get() { icon::icon(icon::CHECK, 12) } else { icon::icon(icon::RIGHT, 12) })
+            (Redraw { by: move || if here.get() { icon::icon(icon::CHECK, 12) } else { icon::icon(icon::RIGHT, 12) } })
             span(class="truncate") {
                 span(class="text-ink2") { (name) }
                 span(class="text-ink3") { " " (tail) }
@@ -173,7 +174,7 @@ fn buttons(
             button(
                 r#type="button", class="icon-btn", aria-label=more, title="Why, key, standing", data-testid="provider-more",
                 aria-expanded=if open.get() { "true" } else { "false" }, on:click=move |_| open.set(!open.get_untracked())
-            ) { (icon::icon(if open.get() { icon::CHEVRON } else { icon::RIGHT }, 16)) }
+            ) { (Redraw { by: move || icon::icon(if open.get() { icon::CHEVRON } else { icon::RIGHT }, 16) }) }
         }
     }
 }
@@ -192,7 +193,7 @@ fn pick(app: App, provider: &ProviderView, chosen: ReadSignal<bool>, next: ReadS
     }
     let (id, name) = (provider.id.clone(), format!(" {}", provider.name));
     view! {
-        (if chosen.get() {
+        (Redraw { by: move || if chosen.get() {
             let check = icon::icon(icon::CHECK, 15);
             view! { span(class="inline-flex min-h-7 items-center gap-1 text-sec text-accent") { (check) "Chosen" } }
         } else {
@@ -206,11 +207,11 @@ fn pick(app: App, provider: &ProviderView, chosen: ReadSignal<bool>, next: ReadS
                         super::keyboard::focus_composer();
                     }
                 ) {
-                    (if next.get() { "Keep" } else { "Use" })
+                    (Redraw { by: move || View::from(if next.get() { "Keep" } else { "Use" }) })
                     span(class="sr-only") { (name) }
                 }
             }
-        })
+        } })
     }
 }
 

@@ -8,9 +8,10 @@ use wasm_bindgen::JsCast;
 use super::column::{self, COLUMNS, Column, STATES, Sorting};
 use super::invite::value_of;
 use super::provider::{self, GRID};
+use super::redraw::{Redraw, create_memo, create_selector};
 use super::state::{App, Page, is_ready};
 use super::{app, format, icon, list, settings};
-use crate::port::ProviderView;
+use crate::port::{ProviderView, sort};
 
 /// Rows of the skeleton.
 const SKELETONS: usize = 6;
@@ -26,15 +27,15 @@ pub fn providers(app: App) -> View {
     let opened = js_sys::Date::now();
     let (state, sorting) = (create_signal(String::new()), create_signal(Sorting::best(Column::Best)));
     let found = create_memo(move || {
+        let words = search.with(|words| format::lower(words.trim()));
         let mut all = app.providers.with(|all| {
-            let wanted = |provider: &&ProviderView| {
-                search.with(|words| state.with(|state| column::is_wanted(provider, words, state)))
-            };
+            let wanted =
+                |one: &&ProviderView| state.with(|state| column::is_wanted(one, &words, state, &format::lower));
             all.iter().filter(wanted).cloned().collect::<Vec<ProviderView>>()
         });
         // They are in the automatic choice's order already.
         if sorting.get() != Sorting::best(Column::Best) {
-            column::sort(&mut all, &|a, b| sorting.get().compare(a, b));
+            sort(&mut all, &|a, b| sorting.get().compare(a, b));
         }
         all.iter().map(|provider| Rc::from(provider.id.as_str())).collect::<Vec<Rc<str>>>()
     });
@@ -56,13 +57,13 @@ pub fn providers(app: App) -> View {
                         (automatic)
                         (controls)
                     }
-                    (if searching.get() { skeleton() } else { View::new() })
-                    (if known.get() == 0 && !searching.get() { nobody(app) } else { View::new() })
-                    (if known.get() > 0 && found.with(Vec::is_empty) {
+                    (Redraw { by: move || if searching.get() { skeleton() } else { View::new() } })
+                    (Redraw { by: move || if known.get() == 0 && !searching.get() { nobody(app) } else { View::new() } })
+                    (Redraw { by: move || if known.get() > 0 && found.with(Vec::is_empty) {
                         view! { p(class="px-4 py-8 text-center text-ctl text-ink3") { "No provider matches. All others are hidden by your search." } }
                     } else {
                         View::new()
-                    })
+                    } })
                     div(hidden=known.get() == 0, role="table", aria-label="Providers") {
                         (heads)
                         div(class="border-b border-line", role="rowgroup") { (rows) }
@@ -70,8 +71,8 @@ pub fn providers(app: App) -> View {
                 }
             }
             p(class="flex-none border-t border-line px-4 py-2 text-sec text-ink3") {
-                (format!("{}, {} ready. First word, speed and done: measured on your own questions. Stars: yours.",
-                    format::plural(known.get() as u64, "provider", "providers"), online.get()))
+                (Redraw { by: move || View::from(format!("{}, {} ready. First word, speed and done: measured on your own questions. Stars: yours.",
+                    format::plural(known.get() as u64, "provider", "providers"), online.get())) })
             }
         }
     }
@@ -98,7 +99,7 @@ fn automatic(app: App) -> View {
             span(class="pt-0.5 text-accent") { (picture) }
             div(class="min-w-0 flex-1") {
                 p(class="text-ctl font-semibold", id="automatic-name") { "Automatic" }
-                p(class="text-sec text-ink2") { (words.get_clone()) }
+                p(class="text-sec text-ink2") { (Redraw { by: move || View::from(words.get_clone()) }) }
             }
             button(
                 r#type="button", role="switch", class="switch", aria-labelledby="automatic-name", data-testid="provider-automatic",
@@ -226,11 +227,11 @@ fn head(sorting: Signal<Sorting>, column: Column, name: &'static str) -> View {
         span(role="columnheader", aria-sort=sorting.get().aria(column)) {
             button(r#type="button", class=class, data-testid="provider-sort", on:click=move |_| sorting.set(sorting.get_untracked().pressed(column))) {
                 (name)
-                (match sorting.get().aria(column) {
+                (Redraw { by: move || match sorting.get().aria(column) {
                     "ascending" => view! { span(class="text-ink", aria-hidden="true") { "↑" } },
                     "descending" => view! { span(class="text-ink", aria-hidden="true") { "↓" } },
                     _ => View::new(),
-                })
+                } })
             }
         }
     }

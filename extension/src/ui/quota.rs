@@ -3,6 +3,7 @@
 
 use sycamore::prelude::*;
 
+use super::redraw::{Redraw, create_selector};
 use super::state::App;
 use super::{format, icon};
 use crate::port::{FreeView, MessageView};
@@ -153,7 +154,7 @@ pub fn meter(app: App) -> View {
         free.get().map(|free| in_full(&free, now)).unwrap_or_default()
     });
     view! {
-        (match free.get() {
+        (Redraw { by: move || match free.get() {
             None => View::new(),
             Some(free) if free.limit > COUNTED_MOST => view! {
                 span(class="flex-none", data-testid="free", title="Nothing is charged, and the day's limit is far above what a person asks.") { "free" }
@@ -178,7 +179,7 @@ pub fn meter(app: App) -> View {
                     }
                 }
             }
-        })
+        } })
     }
 }
 
@@ -186,10 +187,10 @@ pub fn meter(app: App) -> View {
 pub fn card(app: App) -> View {
     let limit = create_selector(move || spent(app));
     view! {
-        (match limit.get() {
+        (Redraw { by: move || match limit.get() {
             None => View::new(),
             Some(free) => draw_card(app, free),
-        })
+        } })
     }
 }
 
@@ -212,7 +213,7 @@ fn draw_card(app: App, free: FreeView) -> View {
     view! {
         div(class="sheet mb-1.5 rounded-card border border-line2 bg-bg2 p-3", data-testid="limit-card", role="status") {
             p(class="flex items-center gap-2 text-sec text-stop") { (picture) (said) }
-            p(class="mt-1 text-fig font-semibold", data-testid="limit-rest") { (rest.get_clone()) }
+            p(class="mt-1 text-fig font-semibold", data-testid="limit-rest") { (Redraw { by: move || View::from(rest.get_clone()) }) }
             p(class="text-sec text-ink2") { (until) }
             p(class="mt-1 text-sec text-ink2") { "Nothing is sent until then. Your draft is kept and can be changed." }
             (asides)

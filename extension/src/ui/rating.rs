@@ -5,6 +5,7 @@ use std::cell::RefCell;
 
 use sycamore::prelude::*;
 
+use super::redraw::{Redraw, create_selector};
 use super::settings::radio_keys;
 use super::state::App;
 use super::{app, format, icon, keyboard};
@@ -108,14 +109,14 @@ pub fn rating(app: App, view: Signal<MessageView>) -> View {
         row_of(newest.get(), view.with(|view| view.stars), given.skipped.get(), changeable)
     });
     view! {
-        (match row.get() {
+        (Redraw { by: move || match row.get() {
             Row::Nothing => View::new(),
             Row::Ask => ask(given),
             Row::Rated(stars) => {
                 let words = format!("You rated {stars} of 5");
                 view! { p(class="mt-1 text-sec text-ink3", data-testid="rated") { (words) } }
             }
-        })
+        } })
     }
 }
 
@@ -157,7 +158,7 @@ fn star(given: Given, count: u8) -> View {
             aria-checked=if given.stars.get() == count { "true" } else { "false" },
             tabindex=if given.stars.get().max(1) == count { "0" } else { "-1" },
             on:click=move |_| given.rate(count)
-        ) { (icon::star(given.stars.get() >= count, 16)) }
+        ) { (Redraw { by: move || icon::star(given.stars.get() >= count, 16) }) }
     }
 }
 
@@ -179,7 +180,7 @@ fn reasons(given: Given) -> View {
                         given.send();
                     }
                 ) {
-                    (if on.get() { icon::icon(icon::CHECK, 12) } else { View::new() })
+                    (Redraw { by: move || if on.get() { icon::icon(icon::CHECK, 12) } else { View::new() } })
                     (name)
                 }
             }

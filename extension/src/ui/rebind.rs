@@ -4,6 +4,7 @@ use sycamore::prelude::*;
 
 use super::keyboard;
 use super::keys::{self, Chosen, KEYS, Key, OFF, SINGLE};
+use super::redraw::{Redraw, create_selector};
 use super::state::App;
 
 /// Draws it.
@@ -40,7 +41,7 @@ pub fn section(app: App) -> View {
                 ) {}
             }
             ul { (rows) }
-            p(class="mt-1 min-h-4 text-sec text-stop", role="status", data-testid="settings-keys-said") { (said.get_clone()) }
+            p(class="mt-1 min-h-4 text-sec text-stop", role="status", data-testid="settings-keys-said") { (Redraw { by: move || View::from(said.get_clone()) }) }
             button(
                 r#type="button", class="btn", data-testid="settings-keys-reset", disabled=!changed.get(),
                 on:click=move |_| {
@@ -94,13 +95,13 @@ fn row(app: App, key: Key, taking: Signal<Option<&'static str>>, said: Signal<St
                 on:keydown=take, on:blur=move |_| if here.get_untracked() { taking.set(None) }
             ) {
                 span(class="min-w-0 flex-1") { (key.what) }
-                (if here.get() {
+                (Redraw { by: move || if here.get() {
                     view! { span(class="text-sec text-accent") { "Press the keys" } }
                 } else if now.with(String::is_empty) {
                     view! { span(class="text-sec text-ink3") { "off" } }
                 } else {
                     keyboard::glyphs(&now.get_clone())
-                })
+                } })
             }
         }
     }

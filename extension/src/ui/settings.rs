@@ -4,6 +4,7 @@ use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::invite::value_of;
+use super::redraw::{Redraw, create_effect, create_selector};
 use super::state::{App, Page};
 use super::{app, empty, file, format, rebind};
 use crate::port::Command;
@@ -104,11 +105,23 @@ fn privacy(app: App) -> View {
     let cards: Vec<View> = levels().into_iter().map(|level| level_card(app, level)).collect();
     let cards = View::from(cards);
     let note = format!("For {} tokens at {RATE} a second.", format::count(TOKENS));
+    let hedge = create_selector(move || app.settings.with(|settings| settings.hedge != Some(false)));
     view! {
         section {
             (title)
             div(class="grid grid-cols-1 gap-2.5 wide:grid-cols-3", role="radiogroup", aria-label="Privacy level", on:keydown=radio_keys) { (cards) }
             p(class="mt-2 text-sec text-ink3") { (note) }
+            div(class="mt-3 flex min-h-12 items-center gap-3 border-y border-line py-2") {
+                div(class="flex-1") {
+                    p(class="text-ctl", id="hedge-name") { "Ask a second provider when the first word is late" }
+                    p(class="text-sec text-ink2") { "At most one question in ten. Both then read it; the slower one is stopped." }
+                }
+                button(
+                    r#type="button", role="switch", class="switch", aria-labelledby="hedge-name", data-testid="settings-hedge",
+                    aria-checked=if hedge.get() { "true" } else { "false" },
+                    on:click=move |_| app.set(|settings| settings.hedge = Some(settings.hedge == Some(false)))
+                ) {}
+            }
         }
     }
 }
@@ -214,14 +227,14 @@ fn network(app: App) -> View {
                 placeholder="/dns4/example/tcp/443/wss/p2p/16U…", data-testid="settings-nodes", prop:value=text.get_clone(),
                 on:input=move |event: web_sys::Event| text.set(value_of(&event))
             ) {}
-            (match wrong.get_clone() {
+            (Redraw { by: move || match wrong.get_clone() {
                 Some(node) => view! {
                     p(class="mt-1 text-sec text-stop", role="alert") {
-                        (format!("{} is no WebSocket address with a peer id (…/ws/p2p/…).", empty::host_of(&node)))
+                        (Redraw { by: move || View::from(format!("{} is no WebSocket address with a peer id (…/ws/p2p/…).", empty::host_of(&node))) })
                     }
                 },
                 None => View::new(),
-            })
+            } })
             div(class="mt-2 flex flex-wrap gap-2") {
                 button(
                     r#type="button", class="btn", data-testid="settings-nodes-save", disabled=!changed.get() || wrong.with(Option::is_some),
@@ -299,7 +312,7 @@ fn data(app: App) -> View {
                 button(r#type="button", class="btn btn-stop", data-testid="settings-delete", on:click=move |_| asking.set(true)) { "Delete everything" }
             }
             p(class="mt-2 text-sec text-ink3") { "The exported file is readable by everyone who gets it." }
-            (if asking.get() { confirm(app, asking) } else { View::new() })
+            (Redraw { by: move || if asking.get() { confirm(app, asking) } else { View::new() } })
         }
     }
 }

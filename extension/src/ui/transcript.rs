@@ -7,6 +7,7 @@ use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 
+use super::redraw::{Redraw, create_effect, create_memo, create_selector};
 use super::state::{App, Page, Row};
 use super::window::{GAP, Heights, Window};
 use super::{answer, app, clipboard, icon, list};
@@ -74,7 +75,7 @@ pub fn transcript(app: App, otherwise: impl Fn() -> View + 'static) -> View {
                     shown.look();
                 }
             ) {
-                (if empty.get() { otherwise() } else { View::new() })
+                (Redraw { by: move || if empty.get() { otherwise() } else { View::new() } })
                 div(class="mx-auto flex w-full max-w-[680px] flex-col gap-4 pt-4 pb-5", hidden=empty.get(), r#ref=content) {
                     (above)
                     (messages)
@@ -114,7 +115,7 @@ impl Shown {
     fn button(self, empty: ReadSignal<bool>) -> View {
         let Self { app, following, .. } = self;
         view! {
-            (if !following.get() && !empty.get() {
+            (Redraw { by: move || if !following.get() && !empty.get() {
                 view! {
                     button(
                         r#type="button", data-testid="to-end",
@@ -126,12 +127,12 @@ impl Shown {
                         }
                     ) {
                         (icon::icon(icon::DOWN, 13))
-                        (if app.running().is_some() { "New text below" } else { "To the newest" })
+                        (Redraw { by: move || View::from(if app.running().is_some() { "New text below" } else { "To the newest" }) })
                     }
                 }
             } else {
                 View::new()
-            })
+            } })
         }
     }
 
@@ -227,15 +228,15 @@ fn question(app: App, row: Row) -> View {
         ) {
             div(class="flex flex-none gap-0.5 pt-1 opacity-0 group-hover:opacity-100 group-focus-within:opacity-100") {
                 (edit)
-                (if copied.get() {
+                (Redraw { by: move || if copied.get() {
                     app::icon_button(icon::CHECK, "Copied", "question-copied", || ())
                 } else {
                     app::icon_button(icon::COPY, "Copy question", "question-copy", move || {
                         text.with_untracked(|text| clipboard::copy(text, copied));
                     })
-                })
+                } })
             }
-            div(class="bubble min-w-0 max-w-[80%] rounded-float bg-bg3 px-3 py-2 text-read") { (text.get_clone()) }
+            div(class="bubble min-w-0 max-w-[80%] rounded-float bg-bg3 px-3 py-2 text-read") { (Redraw { by: move || View::from(text.get_clone()) }) }
         }
     }
 }

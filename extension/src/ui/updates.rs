@@ -9,9 +9,8 @@ use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 
-use super::column;
 use super::state::{App, InviteView, Row, take_sent};
-use crate::port::{Command, ConversationView, MessageView, ProviderView, Update};
+use crate::port::{Command, ConversationView, MessageView, ProviderView, Update, sort};
 
 /// Pieces of text that wait for the next frame: message id and text.
 type Pending = VecDeque<(String, String)>;
@@ -217,7 +216,7 @@ fn sorted(mut providers: Vec<ProviderView>) -> Vec<ProviderView> {
         let speed = if one.response_ms == 0 { u32::MAX } else { one.response_ms };
         (one.blocked, one.place.unwrap_or(u32::MAX), !one.usable, one.equivocated, rank(one), speed)
     };
-    column::sort(&mut providers, &|a, b| key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id)));
+    sort(&mut providers, &|a, b| key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id)));
     providers
 }
 

@@ -3,10 +3,11 @@
 use sycamore::prelude::*;
 
 use super::bars::{self, Bar};
+use super::redraw::{Redraw, create_selector};
 use super::settings::radio_keys;
 use super::state::App;
 use super::{app, column, format};
-use crate::port::{Command, UsageRow};
+use crate::port::{Command, UsageRow, sort};
 
 /// A UTC day in ms.
 const DAY_MS: f64 = 86_400_000.0;
@@ -56,7 +57,7 @@ fn figures(rows: &[UsageRow], today: u32, days: u32) -> Figures {
             add(line, row);
         }
     }
-    figures.lines.sort_by(|a, b| b.questions.cmp(&a.questions).then_with(|| a.name.cmp(&b.name)));
+    sort(&mut figures.lines, &|a, b| b.questions.cmp(&a.questions).then_with(|| a.name.cmp(&b.name)));
     for row in within() {
         let series = figures.lines.iter().position(|line| line.provider == row.provider).unwrap_or(2).min(2);
         let bar = figures.bars.get_mut((row.day - first) as usize);
@@ -102,10 +103,10 @@ pub fn usage(app: App) -> View {
             div(class="min-h-0 flex-1 overflow-y-auto px-4 py-4") {
                 div(class="mx-auto flex w-full max-w-[860px] flex-col gap-5") {
                     (spans)
-                    (match shown.get_clone() {
+                    (Redraw { by: move || match shown.get_clone() {
                         None => view! { p(class="text-ctl text-ink3", role="status") { "Counting." } },
                         Some((figures, today)) => draw(app, figures, today, as_table),
-                    })
+                    } })
                     p(class="text-sec text-ink3") { "Counted from the chats kept in this browser, in days of UTC. Nothing here is sent anywhere." }
                 }
             }
@@ -167,7 +168,7 @@ fn draw(app: App, figures: Figures, today: u32, as_table: Signal<bool>) -> View 
                 button(
                     r#type="button", class="btn min-h-7! text-sec", data-testid="usage-table", aria-pressed=if as_table.get() { "true" } else { "false" },
                     on:click=move |_| as_table.set(!as_table.get_untracked())
-                ) { (if as_table.get() { "Show as chart" } else { "Show as table" }) }
+                ) { (Redraw { by: move || View::from(if as_table.get() { "Show as chart" } else { "Show as table" }) }) }
             }
             div(hidden=as_table.get()) {
                 p(class="text-meta text-ink3") { (most) }
