@@ -108,30 +108,31 @@ fn context(app: App) -> View {
         let percent = percent_full(bytes + app.draft.with(String::len), model.context);
         (percent >= CONTEXT_FROM).then(|| (percent, format::context(model.context)))
     });
-    view! {
-        (match full.get_clone() {
-            None => View::new(),
-            Some((percent, holds)) => {
-                let words = if percent > 100 {
-                    format!("About {} % of {holds} tokens: it may not fit", format::count(percent))
-                } else {
-                    format!("About {percent} % of {holds} tokens")
-                };
-                let class = if percent > 100 { "mb-1.5 flex items-center gap-2 px-1 text-meta text-warn" } else { "mb-1.5 flex items-center gap-2 px-1 text-meta text-ink3" };
-                let bar = if percent > 100 { "h-1 bg-warn" } else { "h-1 bg-ink3" };
-                let (now, width) = (percent.min(100).to_string(), format!("width:{}%", percent.min(100)));
-                view! {
-                    div(class=class, data-testid="context") {
-                        span(
-                            class="h-1 w-16 flex-none overflow-hidden rounded-full bg-bg3", role="meter", aria-label="Context used",
-                            aria-valuemin="0", aria-valuemax="100", aria-valuenow=now
-                        ) { span(class=format!("block {bar}"), style=width) {} }
-                        span { (words) }
-                    }
+    View::from(Redraw {
+        by: move || {
+            let Some((percent, holds)) = full.get_clone() else { return View::new() };
+            let over = percent > 100;
+            // Whole names, as Tailwind looks for them in the source.
+            let (tone, bar) =
+                if over { ("text-warn", "block h-1 bg-warn") } else { ("text-ink3", "block h-1 bg-ink3") };
+            let words = if over {
+                format!("About {} % of {holds} tokens: it may not fit", format::count(percent))
+            } else {
+                format!("About {percent} % of {holds} tokens")
+            };
+            let class = format!("mb-1.5 flex items-center gap-2 px-1 text-meta {tone}");
+            let (now, width) = (percent.min(100).to_string(), format!("width:{}%", percent.min(100)));
+            view! {
+                div(class=class, data-testid="context") {
+                    span(
+                        class="h-1 w-16 flex-none overflow-hidden rounded-full bg-bg3", role="meter", aria-label="Context used",
+                        aria-valuemin="0", aria-valuemax="100", aria-valuenow=now
+                    ) { span(class=bar, style=width) {} }
+                    span { (words) }
                 }
             }
-        })
-    }
+        },
+    })
 }
 
 /// How much of a context so many bytes of text take, about, in percent.
