@@ -205,7 +205,7 @@ impl Client {
                 exchange.first = Some(now);
                 let (provider, ms) = (exchange.provider, now.0.saturating_sub(exchange.sent.0));
                 let model = exchange.model.clone();
-                self.standing.health(provider, &model).first_text(ms, now);
+                self.standing.first_text(provider, &model, ms, now);
                 self.win(id, now, rng, out);
             }
             for record in records {
