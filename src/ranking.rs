@@ -28,6 +28,9 @@ const PRIOR_REQUESTS: u32 = 2;
 /// A score of at least this part of the best, in permille, is as good: the load is spread among these.
 const NEAR_PERMILLE: u32 = 850;
 
+/// Tokens of the answer by whose time providers are compared.
+const TYPICAL_TOKENS: u32 = 50;
+
 /// Times below this are equally quick to a person, in ms.
 const INSTANT_MS: u32 = 200;
 
@@ -135,6 +138,8 @@ pub enum Merit {
     Only,
     /// Quickest first word, measured here.
     Fastest,
+    /// Quickest whole answer, measured here.
+    Quickest,
     /// Lowest price.
     Cheapest,
     /// Best stars.
@@ -160,6 +165,7 @@ impl fmt::Display for Reason {
         match self.merit {
             Merit::Only => f.write_str("the only one with your model")?,
             Merit::Fastest => write!(f, "fastest first word of {of} with your model")?,
+            Merit::Quickest => write!(f, "fastest answers of {of} with your model")?,
             Merit::Cheapest => write!(f, "lowest price of {of} with your model")?,
             Merit::Trusted => write!(f, "best stars of {of} with your model")?,
             Merit::Overall => write!(f, "best over all of {of} with your model")?,
@@ -200,6 +206,8 @@ pub fn spread<'a>(places: &'a [Place], rng: &mut impl Rng) -> Option<&'a Place> 
 struct Best {
     of: u32,
     first_ms: u32,
+    /// The quickest first word alone.
+    first_word_ms: Option<u32>,
     /// Who has neither been measured nor announces a time is taken for as quick as most, so that newcomers are tried.
     usual_ms: u32,
     price: u128,
@@ -218,6 +226,7 @@ impl Best {
             of: u32::try_from(candidates.len()).unwrap_or(u32::MAX),
             first_ms: candidates.iter().filter_map(measured_ms).min().unwrap_or(usual_ms).min(usual_ms),
             usual_ms,
+            first_word_ms: candidates.iter().filter_map(|it| it.health?.first_ms(500)).min(),
             price: candidates.iter().map(price).min().unwrap_or(0),
             top_stars: stars.values().copied().max().unwrap_or(0),
             stars,
@@ -241,12 +250,14 @@ impl Best {
         // Whoever fails is of no use however quick and cheap: success multiplies, twice, since the next one is asked later.
         let success = success(candidate, now);
         let score = sum.checked_div(all).unwrap_or(0) * success / 1_000 * success / 1_000;
+        let first = health.and_then(|health| health.first_ms(500));
         let measured = health.is_some_and(|health| health.first_ms(500).is_some());
         let merit = match () {
             () if self.of == 1 => Merit::Only,
             () if weights.price >= weights.speed && cheap == 1_000 && price(candidate) > 0 => Merit::Cheapest,
             () if weights.reputation > weights.speed && stars == self.top_stars => Merit::Trusted,
-            () if quick == 1_000 && measured => Merit::Fastest,
+            () if quick == 1_000 && measured && first == self.first_word_ms => Merit::Fastest,
+            () if quick == 1_000 && measured => Merit::Quickest,
             () => Merit::Overall,
         };
         let failed = health.and_then(|health| Some((1_000 - health.success_permille()?, health.requests(now))));
@@ -282,14 +293,17 @@ fn quickness(best_ms: u32, ms: u32) -> u32 {
     u32::try_from(1_000u64.saturating_sub(lost)).unwrap_or(0)
 }
 
-/// Median time to the first word as measured here.
+/// Time to a typical answer as measured here: half of its first words, and its tokens at their rate.
 fn measured_ms(candidate: &Candidate<'_>) -> Option<u32> {
-    candidate.health.and_then(|health| health.first_ms(500))
+    let health = candidate.health?;
+    let streamed = TYPICAL_TOKENS.saturating_mul(10_000).checked_div(health.tenth_tokens_per_s().unwrap_or(0));
+    Some(health.first_ms(500)?.saturating_add(streamed.unwrap_or(0)))
 }
 
-/// Median time to the first word as it announces.
+/// The same as it announces.
 fn announced_ms(candidate: &Candidate<'_>) -> Option<u32> {
-    Some(candidate.seen.response_ms).filter(|ms| *ms > 0)
+    let streamed = TYPICAL_TOKENS.saturating_mul(1_000).checked_div(candidate.model.tokens_per_s);
+    Some(candidate.seen.response_ms).filter(|ms| *ms > 0).map(|ms| ms.saturating_add(streamed.unwrap_or(0)))
 }
 
 /// Of a request with three times as many prompt tokens as completion tokens, as chats have.

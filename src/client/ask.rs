@@ -43,6 +43,8 @@ pub(super) const KEEP_MS: u64 = 300_000;
 const KEPT: usize = 32;
 /// A question ends after so long, or twice the provider's estimate (protocol section 5.5).
 const DEADLINE_MS: u64 = 600_000;
+/// A provider that accepted has so long at least to say its first word before another one takes over.
+pub(super) const SILENCE_MS: u64 = 10_000;
 /// Nobody is hedged before so long: a person does not feel it.
 const HEDGE_MS: u64 = 300;
 /// A provider holds a prekey for so long at most; a question that it accepted can be asked of it again until then.
@@ -164,6 +166,7 @@ impl Client {
         if question.only.is_none() && self.quota.take(id.0, now).is_err() {
             return out.push(Effect::Event(Event::Ended { ask: id, end: End::Limit }));
         }
+        self.standing.earn();
         // The unit is on disk before the request leaves.
         self.keep_known(out);
         self.questions.insert(id, question);
@@ -267,12 +270,13 @@ impl Client {
         let profile = question.ask.profile;
         let mut exchange = Exchange::new(id, model.clone(), profile, target.bhash, sealed.payload, sealed.keys, now);
         exchange.base = question.total;
+        let late = u64::from(self.standing.first_p95(provider, &model)).saturating_mul(4).max(SILENCE_MS);
+        exchange.first_by = Millis(now.0.saturating_add(late));
         exchange.resend_at = Some(Millis(now.0.saturating_add(patience(&self.standing))));
         if question.ask.choice == Choice::Automatic && question.hedge == Hedge::No && question.total == 0 {
             let late = u64::from(self.standing.first_p95(provider, &model)).max(HEDGE_MS);
             question.hedge_at = Some(Millis(now.0.saturating_add(late)));
         }
-        self.standing.earn();
         self.standing.health(provider, &model).begin(now);
         exchange.expect(exchange_id, &mut self.tags);
         self.registry.mark_used(&provider);

@@ -49,6 +49,8 @@ pub(super) struct Exchange {
     pub(super) sends: u8,
     /// UTF-8 bytes of the answer that others gave before.
     pub(super) base: u64,
+    /// Without a first text by then, another provider takes over.
+    pub(super) first_by: Millis,
     /// When the first text came.
     pub(super) first: Option<Millis>,
     pub(super) resend_at: Option<Millis>,
@@ -176,6 +178,7 @@ impl Exchange {
             sent: now,
             sends: 1,
             base: 0,
+            first_by: Millis(u64::MAX),
             first: None,
             resend_at: None,
             phase: Phase::Waiting(keys),
@@ -198,6 +201,7 @@ impl Exchange {
             sent: now,
             sends: 0,
             base: 0,
+            first_by: Millis(u64::MAX),
             first: Some(now),
             resend_at: None,
             phase: Phase::Streaming(stream),
@@ -217,7 +221,8 @@ impl Exchange {
             (None, Phase::Streaming(stream)) => {
                 let nack = stream.order.wake_at().max(stream.numbers.free_at());
                 let mirror = Millis(stream.mirrored.0.saturating_add(MIRROR_MS));
-                Some(if stream.dirty == Dirty::Yes { nack.min(mirror) } else { nack })
+                let next = if stream.dirty == Dirty::Yes { nack.min(mirror) } else { nack };
+                Some(if self.first.is_none() { next.min(self.first_by) } else { next })
             }
         }
     }

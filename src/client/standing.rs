@@ -49,7 +49,7 @@ pub enum Hedging {
 }
 
 /// What is known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Standing {
     pub(super) wishes: Wishes,
     /// Times to accept of all providers, in ms.
@@ -61,6 +61,21 @@ pub(super) struct Standing {
     dirty: Set<Offer>,
     /// In hundredths of a hedge.
     hedges: u32,
+}
+
+impl Default for Standing {
+    /// Knows nobody, and may hedge once.
+    fn default() -> Self {
+        Self {
+            wishes: Wishes::default(),
+            accepts: Sketch::default(),
+            firsts: Sketch::default(),
+            healths: Map::new(),
+            ratings: Ratings::default(),
+            dirty: Set::new(),
+            hedges: 100,
+        }
+    }
 }
 
 impl Standing {
@@ -149,7 +164,7 @@ impl Standing {
         own.unwrap_or(all).clamp(all, all.saturating_mul(2))
     }
 
-    /// A request was sent: it earns a part of a hedge.
+    /// A question was asked: it earns a part of a hedge.
     pub(super) fn earn(&mut self) {
         self.hedges = (self.hedges + HEDGES_PERCENT).min(100 * SAVED_HEDGES);
     }

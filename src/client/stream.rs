@@ -3,7 +3,7 @@
 
 use super::{
     AskId, Choice, Client, Effect, End, Event,
-    ask::{Hedge, KEEP_MS},
+    ask::{Hedge, KEEP_MS, SILENCE_MS},
     control::Reserve,
     exchange::{Dirty, Exchange, ExchangeId, Flow, Known, Phase, Stream, Taken, Verdict},
     order::State,
@@ -99,6 +99,8 @@ impl Client {
         let mut stream = Stream::new(session, 1, RecordReader::default(), 0, now);
         (stream.base, stream.text_bytes) = (exchange.base, exchange.base);
         exchange.phase = Phase::Streaming(stream);
+        let queued_ms = u64::from(estimate_s).saturating_mul(2_000);
+        exchange.first_by = Millis(exchange.first_by.0.saturating_add(queued_ms));
         exchange.payload.clear();
         exchange.resend_at = None;
         exchange.expect(id, &mut self.tags);
@@ -309,6 +311,13 @@ impl Client {
             return self.impatient(id, now, rng, out);
         }
         let ask = exchange.ask;
+        if exchange.first.is_none() && exchange.first_by <= now && matches!(exchange.phase, Phase::Streaming(_)) {
+            exchange.first_by = Millis(now.0.saturating_add(SILENCE_MS));
+            if self.can_move(ask, true, now, rng) {
+                return self.fell(id, End::Silent, Outcome::Silent, now, rng, out);
+            }
+        }
+        let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         let Phase::Streaming(stream) = &mut exchange.phase else { return };
         if stream.order.wake_at() > now || stream.numbers.free_at() > now {
             return self.mirror_progress(id, now, out);

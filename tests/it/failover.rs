@@ -83,6 +83,25 @@ fn a_late_first_word_is_hedged_and_the_first_to_speak_answers_alone() {
 }
 
 #[test]
+fn a_provider_that_accepts_and_says_nothing_is_left_for_the_next() {
+    let mut network = Network::new(38, Faults::NONE);
+    let one = add(&mut network, "one", STUCK);
+    add(&mut network, "two", STUCK);
+    add(&mut network, "three", FAST_MODEL);
+    let client = network.add_client();
+    discovered(&mut network, client, 3);
+    for (n, profile) in [Profile::Balanced, Profile::High].into_iter().enumerate() {
+        let ask = Ask { last: Some(one), profile, ..question(150 + n as u64, Choice::Automatic, Profile::Fast) };
+        let asked = network.now;
+        network.ask(client, ask.clone());
+        let ended = ended_at(&mut network, ask.id);
+        assert_eq!(network.clients[client].end(ask.id), Some(&End::Complete));
+        assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+        assert!(ended.0 - asked.0 < 50_000, "{} ms", ended.0 - asked.0);
+    }
+}
+
+#[test]
 fn hedges_are_at_most_a_tenth_of_the_requests_and_none_for_a_pinned_provider() {
     let mut network = Network::new(32, Faults::NONE);
     let one = add(&mut network, "one", Pace { first_ms: 2_000, token_ms: 1 });
