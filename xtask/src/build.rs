@@ -117,7 +117,7 @@ fn bind(built: &Path, out: &Path, options: &Options) -> Result<(), Failure> {
     // finds them alike, which saves 3 % of a download. Without --debuginfo the names go.
     process::run(
         npm::program("wasm-opt")
-            .args(["-Oz", "--reorder-functions-by-name", "--strip-producers"])
+            .args(["-Oz", "--converge", "--reorder-functions-by-name", "--strip-producers", "--strip-target-features"])
             .arg(&file)
             .arg("-o")
             .arg(&file),

@@ -297,7 +297,7 @@ impl Background {
             fields.push(("settings", self.settings.to_json()));
             fields.push(("unreadable_rows", self.database.unreadable().into()));
         }
-        format!("{:#}", json::object(fields))
+        json::object(fields).to_string()
     }
 
     async fn delete_all(&mut self) -> Result<(), String> {
