@@ -5,6 +5,7 @@ mod ask;
 mod control;
 mod discover;
 mod exchange;
+mod failover;
 mod order;
 mod resume;
 mod standing;

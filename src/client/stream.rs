@@ -2,10 +2,11 @@
 //! 5.4 and 5.5). What is shown is always a true prefix of what the provider sealed.
 
 use super::{
-    AskId, Choice, Client, Effect, End, Event,
+    AskId, Client, Effect, End, Event,
     ask::{Hedge, KEEP_MS, SILENCE_MS},
     control::Reserve,
     exchange::{Dirty, Exchange, ExchangeId, Flow, Known, Phase, Stream, Taken, Verdict},
+    failover::Left,
     order::State,
 };
 use crate::effect::{Millis, Publication};
@@ -31,10 +32,8 @@ pub(super) const MIRROR_MS: u64 = 1_000;
 const TAIL_TICK_MS: u64 = 250;
 /// A tail's last frames travel for a while.
 const TAIL_GRACE_MS: u64 = 2_000;
-/// A queue is left that takes so many seconds, ...
+/// A queue is left that takes so many seconds.
 const QUEUED_S: u16 = 2;
-/// ... so often at most.
-const MOVES: u8 = 2;
 /// Code of an answer that says that it failed but not how.
 const FAILED: u16 = 10;
 
@@ -124,30 +123,6 @@ impl Client {
         if !hedged {
             self.leave_rivals(ask, id, now, rng, out);
         }
-    }
-
-    /// The question would wait in this provider's queue. Where another has a free slot it goes there instead, which
-    /// costs nobody anything: what waits is not computed yet.
-    fn leave_queue(
-        &mut self,
-        ask: AskId,
-        id: ExchangeId,
-        now: Millis,
-        rng: &mut impl CryptoRng,
-        out: &mut Vec<Effect>,
-    ) -> Left {
-        if self.open(ask).len() > 1 || !self.online {
-            return Left::No;
-        }
-        let Some(next) = self.next_provider(ask, now, rng).filter(|next| next.free) else { return Left::No };
-        let Some(question) = self.questions.get_mut(&ask) else { return Left::No };
-        if question.ask.choice != Choice::Automatic || question.winner.is_some() || question.moves >= MOVES {
-            return Left::No;
-        }
-        question.moves += 1;
-        self.leave(id, now, rng, out);
-        self.send(ask, next, now, rng, out);
-        Left::Yes
     }
 
     fn leave_rivals(
@@ -348,16 +323,6 @@ impl Client {
         }
     }
 
-    /// Whether another provider takes a stalled answer over at once: nothing of it was shown, or it can go on from what
-    /// was. One that would have to begin anew comes only when the first is given up, and nobody while it is our own
-    /// network that is silent.
-    fn can_move(&self, ask: AskId, silent: bool, now: Millis, rng: &mut impl CryptoRng) -> bool {
-        let automatic = self.questions.get(&ask).is_some_and(|question| question.ask.choice == Choice::Automatic);
-        automatic
-            && self.online
-            && self.next_provider(ask, now, rng).is_some_and(|chosen| silent || self.continues(&chosen, now))
-    }
-
     /// Seals a control frame of an exchange and publishes it, as far as the rate allows.
     pub(super) fn say(
         &mut self,
@@ -390,13 +355,6 @@ impl Client {
             self.mirror(id, now, out);
         }
     }
-}
-
-/// Whether a question left a queue.
-#[derive(PartialEq, Eq)]
-enum Left {
-    Yes,
-    No,
 }
 
 /// Whether a record is something that a person sees.
