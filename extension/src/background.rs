@@ -48,6 +48,8 @@ const KNOWN: [Table; 4] = [Table::Providers, Table::Health, Table::Ratings, Tabl
 /// Starts the background in this context, with what makes light nodes.
 #[wasm_bindgen]
 pub fn run_background(waku: Waku) {
+    // Words for a panic cost the shipped wasm more than they tell there.
+    #[cfg(debug_assertions)]
     console_error_panic_hook::set_once();
     let panels = panels::listen();
     spawn_local(async move {

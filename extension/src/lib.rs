@@ -17,6 +17,8 @@ mod usage;
 /// Draws the panel; called once by each panel page.
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn run_panel() {
+    // Words for a panic cost the shipped wasm more than they tell there.
+    #[cfg(debug_assertions)]
     console_error_panic_hook::set_once();
     ui::run();
 }

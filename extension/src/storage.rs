@@ -54,7 +54,8 @@ impl From<privacyai::error::Error> for StorageError {
 
 impl From<JsValue> for StorageError {
     fn from(error: JsValue) -> Self {
-        Self(format!("{error:?}"))
+        let said = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
+        Self(said.unwrap_or_else(|| "it gave no reason".into()))
     }
 }
 

@@ -5,7 +5,6 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { gzipSync } from "node:zlib";
 import { remove, temporary } from "./ending.mjs";
 import { Browser, dist, until } from "./extension.mjs";
 import { Market } from "./market.mjs";
@@ -66,7 +65,9 @@ function times(count, work) {
 }
 
 async function size() {
-  row("ui_wasm_gzip_kib", "KiB", [gzipSync(readFileSync(join(dist, "app_bg.wasm")), { level: 9 }).length / 1_024], 500);
+  // By gzip itself: Node's zlib is one made for speed and gives about 0.6 % more.
+  const zipped = execFileSync("gzip", ["-9", "-c", join(dist, "app_bg.wasm")], { maxBuffer: 1 << 24 });
+  row("ui_wasm_gzip_kib", "KiB", [zipped.length / 1_024], 500);
 }
 
 /** Runs this with a market of a provider that says one word and one that says a thousand. */
