@@ -235,74 +235,9 @@ async function throughput(market) {
   row("worker_requests_per_core_s", "/s", JSON.parse(stdout).requests_per_core_s, 300, { least: true });
 }
 
-/** Straggling, dying and leaving providers. */
-async function failover() {
+/** Straggling providers, in virtual time: with and without a second one asked. */
+function failover() {
   const hedging = JSON.parse(execFileSync(process.env.HEDGING, { encoding: "utf8" }));
   row("hedge_p99_ratio", "", [hedging.with_ms / hedging.without_ms], 0.5);
   row("hedge_requests_ratio", "", [hedging.requests], 1.1);
-  const providers = ["one", "two", "three"].map((handle) => ({ handle, words: 200, offered: "chat", continues: true }));
-  const market = await Market.open({ providers, pace: { first_ms: 20, token_ms: 20 } });
-  const browser = await Browser.open();
-  try {
-    const port = await browser.port();
-    await port.join(market.invite);
-    await port.usable(3);
-    const added = [];
-    const visible = [];
-    for (let n = 0; n < 10; n += 1) {
-      // In the middle of an answer its provider is killed; what counts is the gap until another one speaks.
-      const id = await port.ask(`Goes on ${n}?`);
-      await port.grown(id, 300);
-      const { provider } = await port.message(id);
-      const worker = market.workers.find((worker) => worker.id === provider);
-      const killed = port.page.evaluate(gap, id);
-      await worker.stop("SIGKILL");
-      added.push(await killed);
-      await port.ended(id, 120);
-      await worker.start();
-      await port.usable(3, 60);
-      // Another one leaves with a word; what counts is the time from its signal until the panels hear of it.
-      const leaver = market.workers.find((worker) => worker.id !== provider);
-      const told = port.page.evaluate(leaves, leaver.id);
-      await leaver.stop("SIGTERM");
-      visible.push(await told);
-      await leaver.start();
-      await port.usable(3, 60);
-    }
-    row("failover_added_ms", "ms", added, 2_000);
-    row("status_visible_ms", "ms", visible, 1_000);
-  } finally {
-    await browser.close();
-    await market.close();
-  }
-}
-
-/** Runs in the page: ms from now until the answer has been cut and grows again. */
-function gap(id) {
-  const began = performance.now();
-  return new Promise((done) => {
-    const before = heard.messages.get(id).cuts?.length ?? 0;
-    let length;
-    const timer = setInterval(() => {
-      const message = heard.messages.get(id);
-      if ((message.cuts?.length ?? 0) > before) length ??= message.text.length;
-      const over = !["waiting", "streaming", "stalled"].includes(message.phase);
-      if (over || (length !== undefined && message.text.length > length)) {
-        clearInterval(timer);
-        done(performance.now() - began);
-      }
-    }, 5);
-  });
-}
-
-/** Runs in the page: ms from now until this provider is told to be offline. */
-function leaves(id) {
-  const began = performance.now();
-  return new Promise((done) => {
-    const timer = setInterval(() => {
-      if (heard.providers.get(id)?.state !== "offline") return;
-      clearInterval(timer);
-      done(performance.now() - began);
-    }, 5);
-  });
 }
