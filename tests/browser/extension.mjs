@@ -12,7 +12,10 @@ const quiet = [
   "--disable-component-update", "--disable-sync", "--disable-search-engine-choice-screen",
 ];
 
-/** The value of `probe()` once it is truthy; throws with `what` after `seconds`. */
+/** What is waited for will not come: `until` waits no longer. */
+export class Ended extends Error {}
+
+/** The value of `probe()` once it is truthy; throws with `what` after `seconds`, or at once when the probe throws `Ended`. */
 export async function until(what, probe, seconds = 30) {
   const end = Date.now() + seconds * 1000;
   let last;
@@ -21,6 +24,7 @@ export async function until(what, probe, seconds = 30) {
       const value = await probe();
       if (value) return value;
     } catch (error) {
+      if (error instanceof Ended) throw error;
       last = error;
     }
     await new Promise((resolve) => setTimeout(resolve, 25));

@@ -6,7 +6,7 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { end_with_me, remove, temporary } from "./ending.mjs";
-import { until } from "./extension.mjs";
+import { Ended, until } from "./extension.mjs";
 
 /** A program that ends with this process; its words go to a file. `whole` keeps all of its output, not the last of it. */
 export class Program {
@@ -53,7 +53,7 @@ export class Mock {
       log: join(folder, "mock.log"),
     });
     const line = await until("the test server's port", () => {
-      if (mock.program.end) throw new Error(`the test server ended: ${mock.program.lastWords()}`);
+      if (mock.program.end) throw new Ended(`the test server ended: ${mock.program.lastWords()}`);
       return mock.program.out.split("\n").find((line) => line.startsWith("{"));
     });
     mock.url = `http://127.0.0.1:${JSON.parse(line).port}/v1`;
@@ -87,7 +87,7 @@ class Worker {
       log: join(folder, `${this.handle}.log`),
     });
     this.facts = await until(`worker ${this.handle} is ready`, async () => {
-      if (this.program.end) throw new Error(`worker ${this.handle} ended:\n${this.program.lastWords()}`);
+      if (this.program.end) throw new Ended(`worker ${this.handle} ended`);
       return JSON.parse(await readFile(ready, "utf8"));
     }, 120).catch((error) => {
       throw new Error(`${error.message}\n${this.program.lastWords()}`);

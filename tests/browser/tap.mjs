@@ -1,7 +1,7 @@
 // What anybody on the network sees: a peer of the relay that takes part in every shard (worker/waku/examples/tap.rs),
 // and the forms that a message of PAM/1 may have (protocol section 4).
 import { join } from "node:path";
-import { until } from "./extension.mjs";
+import { Ended, until } from "./extension.mjs";
 import { Program } from "./market.mjs";
 
 const FRAME = 512;
@@ -47,7 +47,7 @@ export class Tap {
       whole: true,
     });
     await until("the relay takes the tap in", () => {
-      if (tap.program.end) throw new Error(tap.program.lastWords());
+      if (tap.program.end) throw new Ended(tap.program.lastWords());
       return (tap.program.out.match(/^subscribed/gm) ?? []).length >= shards * nodes.length;
     });
     return tap;

@@ -127,11 +127,11 @@ impl Archive {
                 .busy_timeout(Duration::from_secs(10)),
             None => SqliteConnectOptions::new().in_memory(true),
         };
-        // A database in memory is its connection: there is one, and it stays.
+        // A database in memory is its connection: there is one, and it stays. No `min_connections`: the pool would open
+        // two at once, and where both turn a new file to WAL one is told "database is locked" without any wait.
         let connections = if path.is_some() { MAX_CONNECTIONS } else { 1 };
         let pool = SqlitePoolOptions::new()
             .max_connections(connections)
-            .min_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(options)
