@@ -79,6 +79,24 @@ pub enum Table {
     Announcement,
 }
 
+impl Table {
+    /// Its name in a database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Providers => "providers",
+            Self::Conversations => "conversations",
+            Self::Messages => "messages",
+            Self::Settings => "settings",
+            Self::Receipts => "receipts",
+            Self::Health => "health",
+            Self::Ratings => "ratings",
+            Self::Quota => "quota",
+            Self::Announcement => "announcement",
+        }
+    }
+}
+
 /// One row to write; `value` absent deletes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {

@@ -83,7 +83,7 @@ impl Database {
     pub async fn open(name: &str) -> Result<Self, StorageError> {
         let mut builder = Rexie::builder(name).version(VERSION).add_object_store(ObjectStore::new(KEYS));
         for table in TABLES {
-            builder = builder.add_object_store(ObjectStore::new(store_of(table)));
+            builder = builder.add_object_store(ObjectStore::new(table.name()));
         }
         let rexie = builder.build().await?;
         let transaction = rexie.transaction(&[KEYS], TransactionMode::ReadOnly)?;
@@ -117,7 +117,7 @@ impl Storage for Database {
     async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         let keys = self.keys();
         let name = keys.row_name(table, key).await?;
-        let store = store_of(table);
+        let store = table.name();
         let kept = self.read(store)?.store(store)?.get(Uint8Array::from(name.as_slice()).into()).await?;
         let Some(sealed) = kept.as_ref().and_then(bytes) else { return Ok(None) };
         match keys.open(table, &name, &sealed).await {
@@ -130,7 +130,7 @@ impl Storage for Database {
     }
 
     async fn scan(&self, table: Table) -> Result<Vec<Row>, StorageError> {
-        let store = store_of(table);
+        let store = table.name();
         let kept = self.read(store)?.store(store)?.scan(None, None, None, None).await?;
         let keys = self.keys();
         let opened = join_all(kept.iter().map(async |(name, sealed)| {
@@ -156,7 +156,7 @@ impl Storage for Database {
         // Everything that waits for WebCrypto happens first: a transaction ends by itself when it waits for another.
         let keys = self.keys();
         let sealed = try_join_all(batch.iter().map(async |write| {
-            let store = store_of(write.table);
+            let store = write.table.name();
             let name = keys.row_name(write.table, &write.key).await?;
             let value = match &write.value {
                 Some(value) => Some(keys.seal(write.table, &name, &write.key, value).await?),
@@ -181,7 +181,7 @@ impl Storage for Database {
     }
 
     async fn clear(&self) -> Result<(), StorageError> {
-        let stores = TABLES.map(store_of);
+        let stores = TABLES.map(Table::name);
         let transaction = self.rexie.transaction(&stores, TransactionMode::ReadWrite)?;
         for store in stores {
             transaction.store(store)?.clear().await?;
@@ -200,20 +200,6 @@ async fn renew(rexie: &Rexie) -> Result<SealingKeys, StorageError> {
     transaction.store(KEYS)?.put(&keys.to_js(), Some(&"pair".into())).await?;
     transaction.done().await?;
     Ok(keys)
-}
-
-fn store_of(table: Table) -> &'static str {
-    match table {
-        Table::Providers => "providers",
-        Table::Conversations => "conversations",
-        Table::Messages => "messages",
-        Table::Settings => "settings",
-        Table::Receipts => "receipts",
-        Table::Health => "health",
-        Table::Ratings => "ratings",
-        Table::Quota => "quota",
-        Table::Announcement => "announcement",
-    }
 }
 
 fn bytes(value: &JsValue) -> Option<Vec<u8>> {

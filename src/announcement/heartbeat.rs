@@ -35,7 +35,7 @@ pub const MAX_HANDLE: usize = 40;
 pub const CONTINUES: u32 = 1 << 2;
 
 /// One offered model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
     /// Its id, at most 64 bytes.
     pub id: String,
@@ -240,18 +240,7 @@ fn encode_model(model: &Model) -> Vec<u8> {
 }
 
 fn decode_model(reader: &mut cbor::Reader<'_>) -> Result<Model, Error> {
-    let mut model = Model {
-        id: String::new(),
-        context: 0,
-        price_in: 0,
-        price_out: 0,
-        tokens_per_s: 0,
-        preset: String::new(),
-        quantisation: String::new(),
-        engine: String::new(),
-        capabilities: 0,
-        weights_hash: None,
-    };
+    let mut model = Model::default();
     let count = reader.array(5, |index, r| {
         match index {
             0 => model.id = r.text(MAX_NAME)?.into(),

@@ -140,19 +140,7 @@ mod tests {
     use crate::announcement::heartbeat::Model;
 
     fn offer(id: &str, concurrency: u32, queue: u32) -> Offer {
-        let model = Model {
-            id: id.into(),
-            context: 0,
-            price_in: 0,
-            price_out: 0,
-            tokens_per_s: 0,
-            preset: String::new(),
-            quantisation: String::new(),
-            engine: String::new(),
-            capabilities: 0,
-            weights_hash: None,
-        };
-        Offer { model, concurrency, queue }
+        Offer { model: Model { id: id.into(), ..Model::default() }, concurrency, queue }
     }
 
     #[test]

@@ -28,18 +28,7 @@ const RENEWED_AFTER_H: u64 = (LIFETIME_S - OVERLAP_S) / 3_600;
 const DEADLINE_MS: u64 = 600_000;
 
 fn machine() -> Provider {
-    let model = Model {
-        id: "m".into(),
-        context: 4_096,
-        price_in: 0,
-        price_out: 0,
-        tokens_per_s: 0,
-        preset: String::new(),
-        quantisation: String::new(),
-        engine: "test".into(),
-        capabilities: 0,
-        weights_hash: None,
-    };
+    let model = Model { id: "m".into(), context: 4_096, ..Model::default() };
     let offers = vec![Offer { model, concurrency: 1, queue: 0 }];
     let config = Config { handle: "one".into(), name: "One".into(), offers, peer_ids: Vec::new() };
     Provider::new(config, RootKey::generate(&mut ChaCha8Rng::seed_from_u64(7)))

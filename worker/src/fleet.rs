@@ -198,15 +198,7 @@ pub async fn start_backend(config: &Config, index: usize, backend: &BackendConfi
         }
         BackendKind::OpenAi { server, url, api_key_file, timeouts } => {
             let key = api_key_file.as_deref().map(read_key).transpose().map_err(failed)?;
-            let settings = openai::Settings {
-                url: url.clone(),
-                api_key: key,
-                timeouts: openai::Timeouts {
-                    connect: timeouts.connect,
-                    first_token: timeouts.first_token,
-                    idle: timeouts.idle,
-                },
-            };
+            let settings = openai::Settings { url: url.clone(), api_key: key, timeouts: *timeouts };
             let client = openai::OpenAi::new(&settings).map_err(|error| failed(error.to_string()))?;
             let program = match server {
                 Server::Any => client.recognise().await,

@@ -114,7 +114,7 @@ impl SqliteStorage {
 impl Storage for SqliteStorage {
     async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         Ok(sqlx::query_scalar("SELECT value FROM records WHERE kind = $1 AND key = $2")
-            .bind(kind(table))
+            .bind(table.name())
             .bind(key)
             .fetch_optional(&self.pool)
             .await?)
@@ -122,7 +122,7 @@ impl Storage for SqliteStorage {
 
     async fn scan(&self, table: Table) -> Result<Vec<Row>, StorageError> {
         sqlx::query("SELECT key, value FROM records WHERE kind = $1 ORDER BY key")
-            .bind(kind(table))
+            .bind(table.name())
             .fetch_all(&self.pool)
             .await?
             .into_iter()
@@ -139,7 +139,7 @@ impl Storage for SqliteStorage {
                         "INSERT INTO records (kind, key, value) VALUES ($1, $2, $3) \
                          ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
                     )
-                    .bind(kind(write.table))
+                    .bind(write.table.name())
                     .bind(write.key)
                     .bind(value)
                     .execute(&mut *transaction)
@@ -147,7 +147,7 @@ impl Storage for SqliteStorage {
                 }
                 None => {
                     sqlx::query("DELETE FROM records WHERE kind = $1 AND key = $2")
-                        .bind(kind(write.table))
+                        .bind(write.table.name())
                         .bind(write.key)
                         .execute(&mut *transaction)
                         .await?;
@@ -161,21 +161,6 @@ impl Storage for SqliteStorage {
     async fn clear(&self) -> Result<(), StorageError> {
         sqlx::query("DELETE FROM records").execute(&self.pool).await?;
         Ok(())
-    }
-}
-
-/// The table's name in the database.
-const fn kind(table: Table) -> &'static str {
-    match table {
-        Table::Providers => "providers",
-        Table::Conversations => "conversations",
-        Table::Messages => "messages",
-        Table::Settings => "settings",
-        Table::Receipts => "receipts",
-        Table::Health => "health",
-        Table::Ratings => "ratings",
-        Table::Quota => "quota",
-        Table::Announcement => "announcement",
     }
 }
 

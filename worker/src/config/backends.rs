@@ -1,10 +1,11 @@
 //! `[[backend]]` sections: which fields belong to which kind.
 
 use super::{
-    Backend, BackendKind, ConfigError, DEFAULT_MODEL, Quant, Server, Timeouts, Weights,
+    Backend, BackendKind, ConfigError, DEFAULT_MODEL, Quant, Server, Weights,
     check::{MAX_PARALLEL, Source},
     file::{self, Concurrency},
 };
+use crate::inference::openai::Timeouts;
 use std::collections::BTreeSet;
 use toml::Spanned;
 

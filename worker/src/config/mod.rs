@@ -9,11 +9,11 @@ mod models;
 
 pub use environment::{DEFAULT_PROVIDER_ID, Environment, MAX_PROVIDER_ID_BYTES, MAX_PROVIDER_NAME_BYTES, Mode};
 
+use crate::inference::openai::Timeouts;
 use std::{
     fmt, io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 /// A configuration is a page or two; more is not one.
@@ -142,23 +142,6 @@ pub enum Quant {
     Q8_0,
     /// As in the file.
     Keep,
-}
-
-/// A backend's patience.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Until connected.
-    pub connect: Duration,
-    /// Until the first token: models are loaded on demand.
-    pub first_token: Duration,
-    /// Between tokens.
-    pub idle: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(5), first_token: Duration::from_secs(120), idle: Duration::from_secs(30) }
-    }
 }
 
 /// One offered model.
