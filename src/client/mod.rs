@@ -6,6 +6,7 @@ mod control;
 mod discover;
 mod exchange;
 mod failover;
+mod leave;
 mod order;
 mod resume;
 mod standing;

@@ -3,10 +3,11 @@
 
 use super::{
     AskId, Client, Effect, End, Event,
-    ask::{Hedge, KEEP_MS, SILENCE_MS},
+    ask::{Hedge, SILENCE_MS},
     control::Reserve,
     exchange::{Dirty, Exchange, ExchangeId, Flow, Known, Phase, Stream, Taken, Verdict},
     failover::Left,
+    leave::KEEP_MS,
     order::State,
 };
 use crate::effect::{Millis, Publication};
