@@ -6,6 +6,9 @@ use alloc::vec::Vec;
 /// A breaker's first pause after a failure, and its longest, in ms; each failure in a row doubles it.
 const PAUSES_MS: (u64, u64) = (15_000, 600_000);
 
+/// Who was neither asked nor probed for so long may have gone without a word, in ms.
+const UNUSED_MS: u64 = 6 * 3_600_000;
+
 /// A trial that has not come to an end by then is given up, in ms.
 const TRIAL_MS: u64 = 30_000;
 
@@ -79,8 +82,23 @@ pub struct Health {
     failures: u8,
     open_until: Millis,
     trial_until: Millis,
+    reach: Reach,
+    /// When it was last probed.
+    probed: Millis,
     /// Its last request.
     pub used: Millis,
+}
+
+/// Whether a provider that failed can be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reach {
+    /// It failed otherwise than by silence, if at all.
+    #[default]
+    Heard,
+    /// It was silent.
+    Lost,
+    /// It was silent, and a probe found it again.
+    Found,
 }
 
 impl Health {
@@ -114,22 +132,54 @@ impl Health {
         self.outcomes.add(outcome as u32, now);
         self.trial_until = Millis(0);
         if outcome.breaks() {
-            let pause = PAUSES_MS.0.checked_shl(u32::from(self.failures)).unwrap_or(PAUSES_MS.1).min(PAUSES_MS.1);
-            self.failures = self.failures.saturating_add(1).min(32);
-            self.open_until = Millis(now.0.saturating_add(pause));
+            self.open(if outcome == Outcome::Silent { Reach::Lost } else { Reach::Heard }, now);
         } else {
             self.failures = 0;
             self.open_until = Millis(0);
         }
     }
 
+    /// A probe was answered after so many ms. It shows that a provider can be reached, not that it answers questions: it
+    /// ends the pause of one that was silent, and the failures in a row count on until a request succeeds.
+    pub fn reached(&mut self, ms: u64, now: Millis) {
+        self.accepted(ms, now);
+        self.probed = now;
+        if self.reach == Reach::Lost {
+            self.reach = Reach::Found;
+            self.open_until = Millis(0);
+        }
+    }
+
+    /// A probe was not answered. It was no request, so the share of successes stays.
+    pub fn missed(&mut self, now: Millis) {
+        self.probed = now;
+        self.open(Reach::Lost, now);
+    }
+
+    /// Whether a probe would tell something: nothing was heard of it for long, or it was silent and may be back.
+    pub fn wants_probe(&self, now: Millis) -> bool {
+        match self.passage(now) {
+            Passage::Closed => now.0.saturating_sub(self.used.max(self.probed).0) >= UNUSED_MS,
+            Passage::HalfOpen => self.reach == Reach::Lost,
+            Passage::Open => false,
+        }
+    }
+
+    fn open(&mut self, reach: Reach, now: Millis) {
+        let pause = PAUSES_MS.0.checked_shl(u32::from(self.failures)).unwrap_or(PAUSES_MS.1).min(PAUSES_MS.1);
+        self.failures = self.failures.saturating_add(1).min(32);
+        self.open_until = Millis(now.0.saturating_add(pause));
+        self.reach = reach;
+    }
+
     /// Whether a request may go there now.
     pub fn passage(&self, now: Millis) -> Passage {
-        // A clock that was set back does not keep a provider out for longer than its pause.
-        let open = self.open_until > now && self.open_until.0 - now.0 <= PAUSES_MS.1;
+        // A clock that was set back does not keep a provider out for longer than its pause or its trial.
+        let runs = |until: Millis, most| until > now && until.0 - now.0 <= most;
         match self.failures {
             0 => Passage::Closed,
-            _ if open || self.trial_until > now => Passage::Open,
+            _ if runs(self.open_until, PAUSES_MS.1) || runs(self.trial_until, TRIAL_MS) => Passage::Open,
+            _ if self.reach == Reach::Found => Passage::Closed,
             _ => Passage::HalfOpen,
         }
     }
@@ -186,6 +236,7 @@ impl Health {
         map.uint(0, 1u8).bytes(1, &self.accepts_ms.encode()).bytes(2, &self.first_ms.encode());
         map.bytes(3, &self.tenth_tokens_per_s.encode()).bytes(4, &self.outcomes.encode());
         map.uint(5, self.failures).uint(6, self.open_until.0).uint(7, self.used.0);
+        map.uint(8, self.reach as u8).uint(9, self.probed.0);
         map.finish()
     }
 
@@ -207,6 +258,14 @@ impl Health {
                 5 => health.failures = r.u8()?,
                 6 => health.open_until = Millis(r.uint()?),
                 7 => health.used = Millis(r.uint()?),
+                8 => {
+                    health.reach = match r.u8()? {
+                        1 => Reach::Lost,
+                        2 => Reach::Found,
+                        _ => Reach::Heard,
+                    }
+                }
+                9 => health.probed = Millis(r.uint()?),
                 _ => return Ok(false),
             }
             Ok(true)
@@ -254,6 +313,30 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_finds_who_was_silent_and_forgives_nothing_else() {
+        let mut health = Health::default();
+        assert!(!health.wants_probe(Millis(UNUSED_MS - 1)) && health.wants_probe(Millis(UNUSED_MS)));
+        health.end(Outcome::Silent, Millis(UNUSED_MS));
+        let half_open = |health: &Health, now| health.passage(Millis(now)) == Passage::HalfOpen;
+        let back = UNUSED_MS + PAUSES_MS.0;
+        assert!(!health.wants_probe(Millis(back - 1)), "it failed just now");
+        assert!(half_open(&health, back) && health.wants_probe(Millis(back)));
+        health.reached(80, Millis(back));
+        assert_eq!((health.passage(Millis(back)), health.accept_ms(500).is_some()), (Passage::Closed, true));
+        assert_eq!(health.success_permille(), Some(0), "a probe is no answer");
+        assert!(!health.wants_probe(Millis(back)));
+        // A provider that answers probes and no questions waits longer each time all the same.
+        health.end(Outcome::Silent, Millis(back));
+        assert!(!half_open(&health, back + 2 * PAUSES_MS.0 - 1) && half_open(&health, back + 2 * PAUSES_MS.0));
+        health.missed(Millis(back + 2 * PAUSES_MS.0));
+        assert_eq!(health.passage(Millis(back + 6 * PAUSES_MS.0 - 1)), Passage::Open);
+        health.end(Outcome::Died, Millis(back));
+        health.reached(80, Millis(back));
+        let later = back + PAUSES_MS.1;
+        assert!(half_open(&health, later) && !health.wants_probe(Millis(later)), "it is heard, but breaks off");
+    }
+
+    #[test]
     fn refusals_of_a_sound_provider_open_nothing() {
         let mut health = Health::default();
         health.end(Outcome::Overloaded, Millis(0));
@@ -288,6 +371,8 @@ mod tests {
         health.streamed(100, 2_000, Millis(30));
         health.streamed(1, 0, Millis(30));
         health.end(Outcome::Died, Millis(40));
+        health.missed(Millis(50));
+        health.reached(90, Millis(60));
         assert_eq!(Health::decode(&health.encode()), Ok(health.clone()));
         assert!(health.tenth_tokens_per_s().is_some_and(|rate| rate.abs_diff(500) <= 31));
         assert!(Health::decode(b"junk").is_err());

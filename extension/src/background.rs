@@ -21,7 +21,7 @@ use futures::stream::{self, select_all};
 use gloo::timers::callback::Timeout;
 use network::Way;
 use panels::{PanelEvent, Panels};
-use privacyai::client::{AskId, Client, Effect, Input, Seen};
+use privacyai::client::{AskId, Client, Effect, Input, Seen, Window};
 use privacyai::effect::{Batch, Millis, Row, Table};
 use privacyai::identity::ProviderId;
 use privacyai::map::Map;
@@ -188,9 +188,17 @@ impl Background {
         ]);
         while let Some(event) = events.next().await {
             match event {
-                Event::Panel(PanelEvent::Opened(id, port)) => self.panels.open(id, port),
+                Event::Panel(PanelEvent::Opened(id, port)) => {
+                    self.panels.open(id, port);
+                    self.step(Input::Window(Window::Open)).await;
+                }
                 Event::Panel(PanelEvent::Said(id, word)) => self.obey(id, &word).await,
-                Event::Panel(PanelEvent::Closed(id)) => self.panels.close(id),
+                Event::Panel(PanelEvent::Closed(id)) => {
+                    self.panels.close(id);
+                    if self.panels.is_empty() {
+                        self.step(Input::Window(Window::Closed)).await;
+                    }
+                }
                 Event::Network(happening) => self.notice(happening).await,
                 Event::Tick => self.step(Input::Tick).await,
             }

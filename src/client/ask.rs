@@ -143,7 +143,7 @@ impl Client {
     /// The user asks.
     pub(super) fn ask(&mut self, ask: Ask, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
         let id = ask.id;
-        if self.questions.contains_key(&id) {
+        if self.questions.contains_key(&id) || id == AskId::PROBE {
             return;
         }
         if self.questions.len() >= QUESTIONS {
@@ -158,6 +158,7 @@ impl Client {
             return out.push(Effect::Event(Event::Ended { ask: id, end: End::Limit }));
         }
         self.standing.earn();
+        self.probes.model.clone_from(&question.ask.model);
         // The unit is on disk before the request leaves.
         self.keep_known(out);
         self.questions.insert(id, question);
@@ -290,6 +291,9 @@ impl Client {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         let (ask, provider) = (exchange.ask, exchange.provider);
         if now.0 >= exchange.sent.0.saturating_add(ACCEPT_MS) {
+            if ask == AskId::PROBE {
+                return self.missed(id, now, out);
+            }
             let model = exchange.model.clone();
             self.standing.ended(provider, &model, Outcome::Silent, now);
             self.leave(id, now, rng, out);
@@ -363,6 +367,9 @@ impl Client {
     ) {
         let Some(exchange) = self.exchanges.get(&id) else { return };
         let (ask, left) = (exchange.ask, exchange.leaving.is_some());
+        if ask == AskId::PROBE {
+            return self.reached(id, now, out);
+        }
         let (provider, model) = (exchange.provider, exchange.model.clone());
         self.wipe(id, Millis(0));
         let outcome = if refusal.0 == 5 { Outcome::Overloaded } else { Outcome::Refused };
@@ -418,7 +425,7 @@ impl Client {
 }
 
 /// How long an accept is awaited before the request is sent again.
-fn patience(standing: &Standing) -> u64 {
+pub(super) fn patience(standing: &Standing) -> u64 {
     let twice = standing.accept_p95().map_or(0, |ms| u64::from(ms).saturating_mul(2));
     twice.clamp(PATIENCE_MS.0, PATIENCE_MS.1)
 }

@@ -128,7 +128,8 @@ impl Client {
         }
     }
 
-    fn tell(&mut self, id: ProviderId, now: Millis, out: &mut Vec<Effect>) {
+    /// Tells what is known of a provider.
+    pub(super) fn tell(&mut self, id: ProviderId, now: Millis, out: &mut Vec<Effect>) {
         if let Some(seen) = self.registry.seen(&id, now) {
             out.push(Effect::Event(Event::Provider(seen)));
         }

@@ -8,6 +8,7 @@ mod exchange;
 mod failover;
 mod leave;
 mod order;
+mod probe;
 mod resume;
 mod standing;
 mod stream;
@@ -34,6 +35,8 @@ pub use crate::{
 use alloc::{collections::VecDeque, string::String, vec::Vec};
 use ask::Question;
 use exchange::{Exchange, ExchangeId, Tags};
+use probe::Probes;
+pub use probe::Window;
 use rand_core::CryptoRng;
 use standing::Standing;
 pub use standing::{Hedging, Wishes};
@@ -44,6 +47,11 @@ const QUOTA_KEY: &[u8] = b"free";
 /// The edge's own number for one question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AskId(pub u64);
+
+impl AskId {
+    /// Publications that belong to no question: a probe's. No question may have this number.
+    pub const PROBE: Self = Self(u64::MAX);
+}
 
 /// Who shall answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +91,8 @@ pub enum Input {
     Wishes(Wishes),
     /// The network's free requests a day.
     FreeDaily(u32),
+    /// The first window opened or the last one closed.
+    Window(Window),
     /// The user's stars for an answer, under the answer's id.
     Rate(Vec<u8>, Rating),
     /// The network is usable (first time or again): subscribe and query anew.
@@ -300,6 +310,7 @@ pub struct Client {
     registry: Registry,
     standing: Standing,
     quota: Quota,
+    probes: Probes,
     /// A service node is connected.
     online: bool,
     questions: Map<AskId, Question>,
@@ -338,6 +349,7 @@ impl Client {
             Input::Restored(rows, resumed) => self.restore(&rows, &resumed, now, &mut out),
             Input::Wishes(wishes) => self.standing.wishes = wishes,
             Input::FreeDaily(limit) => self.quota.set_limit(limit),
+            Input::Window(window) => self.look(window, now, rng),
             Input::Rate(answer, rating) => out.push(Effect::Persist([self.standing.rate(answer, rating)].into())),
             Input::Connected => self.connect(now, &mut out),
             Input::Disconnected => self.online = false,
@@ -350,6 +362,7 @@ impl Client {
             },
             Input::Ask(ask) => self.ask(ask, now, rng, &mut out),
             Input::Cancel(id) => self.cancel(id, now, rng, &mut out),
+            Input::PublishFailed(AskId::PROBE) => self.forget_probe(),
             Input::PublishFailed(id) => self.unsent(id, now),
             Input::Resume(id, bytes) => self.resume(id, bytes, now, rng, &mut out),
             Input::Trust(id) => self.trust(id, now, &mut out),
@@ -407,6 +420,7 @@ impl Client {
         for id in ids {
             self.expire_exchange(id, now, rng, out);
         }
+        self.probe(now, rng, out);
     }
 
     fn wake_at(&self, now: Millis) -> Option<Millis> {
@@ -414,6 +428,6 @@ impl Client {
         let exchanges = self.exchanges.values().filter_map(Exchange::wake_at);
         let topics = self.topics.values().copied().filter(|held| *held > now);
         let known = self.registry.next_expiry(now).into_iter().chain(self.told_free.map(|_| self.quota.wake_at(now)));
-        questions.chain(exchanges).chain(topics).chain(known).min()
+        questions.chain(exchanges).chain(topics).chain(known).chain(self.probes.wake_at()).min()
     }
 }

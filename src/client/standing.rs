@@ -139,6 +139,12 @@ impl Standing {
         self.health(provider, model).accepted(ms, now);
     }
 
+    /// A probe was answered after so many ms.
+    pub(super) fn reached(&mut self, provider: ProviderId, model: &str, ms: u64, now: Millis) {
+        self.accepts.add(u32::try_from(ms).unwrap_or(u32::MAX), now);
+        self.health(provider, model).reached(ms, now);
+    }
+
     /// A request ended.
     pub(super) fn ended(&mut self, provider: ProviderId, model: &str, outcome: Outcome, now: Millis) {
         self.health(provider, model).end(outcome, now);

@@ -94,6 +94,9 @@ impl Client {
     ) {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         let (ask, provider, sent) = (exchange.ask, exchange.provider, exchange.sent);
+        if ask == AskId::PROBE {
+            return self.reached(id, now, out);
+        }
         let model = exchange.model.clone();
         exchange.forget(0, &mut self.tags);
         let mut stream = Stream::new(session, 1, RecordReader::default(), 0, now);

@@ -101,6 +101,11 @@ impl Body {
         }
     }
 
+    /// A probe of the provider with this model: it holds no word and wants no receipt.
+    pub fn probe(now: Millis, model: String) -> Self {
+        Self { op: Op::Probe, want_receipt: false, ..Self::infer(now, model, Vec::new(), Profile::Balanced) }
+    }
+
     /// The canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
         let op = match self.op {

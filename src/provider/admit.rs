@@ -5,6 +5,7 @@ use super::{
     DEADLINE_MS, Drain, Effect, Job, Note, Offer, Provider, SessionId,
     load::Refusal,
     pace::Timer,
+    rate::{Pace, Rate},
     session::{Phase, Session},
 };
 use crate::announcement::heartbeat::CONTINUES;
@@ -23,8 +24,13 @@ use rand_core::CryptoRng;
 const LIVE: usize = 4_096;
 /// A refusal can be sent again for so long.
 const REFUSED_MS: u64 = 12_000;
-/// Probes answered a second: each costs a public-key operation and nothing pays for it.
-const PROBE_MS: u64 = 100;
+/// Probes answered a second, and saved up: each costs public-key operations and nothing pays for it.
+const PROBES: Pace = Pace { every_ms: 100, saved: 10 };
+/// Probes above that which are told so: whoever floods a provider must not make it look silent to others. What is above
+/// this too is dropped.
+const REFUSED_PROBES: Pace = Pace { every_ms: 10, saved: 100 };
+/// A client whose probe came among too many may try again after so many seconds.
+const PROBE_RETRY_S: u16 = 60;
 /// A client whose request came while the provider drains may try again after so many seconds.
 const DRAIN_RETRY_S: u16 = 30;
 
@@ -34,7 +40,8 @@ pub(super) struct Admission {
     replay: ReplayCache,
     sessions: BTreeMap<Rid, SessionId>,
     contexts: Contexts,
-    probe_at: Millis,
+    probes: Rate,
+    refused_probes: Rate,
 }
 
 impl Admission {
@@ -145,6 +152,7 @@ impl Provider {
         self.set_timer(DEADLINE_MS, Timer::Deadline(id), now);
         self.settle(id, now, out);
         if let Verdict::Probe = verdict {
+            out.push(Effect::Note(Note::Probed));
             return self.finish(id, "stop", now, rng, out);
         }
         self.load.begin(id, body.model.clone());
@@ -163,12 +171,11 @@ impl Provider {
         if body.verify_supported().is_err() {
             return Verdict::Refuse(Code::Unsupported, 0);
         }
-        if body.op == Op::Probe {
-            if now < self.admission.probe_at {
-                return Verdict::Silent;
-            }
-            self.admission.probe_at = Millis(now.0.saturating_add(PROBE_MS));
-            return Verdict::Probe;
+        if body.op == Op::Probe && self.admission.probes.take(PROBES, now).is_err() {
+            return match self.admission.refused_probes.take(REFUSED_PROBES, now) {
+                Ok(()) => Verdict::Refuse(Code::Overloaded, PROBE_RETRY_S),
+                Err(_) => Verdict::Silent,
+            };
         }
         if self.drain != Drain::No {
             return Verdict::Refuse(Code::Overloaded, DRAIN_RETRY_S);
@@ -181,6 +188,7 @@ impl Provider {
             Err(Refusal::Unknown) => Verdict::Refuse(Code::ModelUnavailable, 0),
             Err(Refusal::Full) => Verdict::Refuse(Code::Overloaded, self.load.retry_after()),
             Ok(()) if self.live >= LIVE => Verdict::Refuse(Code::Overloaded, self.load.retry_after()),
+            Ok(()) if body.op == Op::Probe => Verdict::Probe,
             Ok(()) => Verdict::Run,
         }
     }

@@ -7,6 +7,7 @@ mod answer;
 mod control;
 mod load;
 mod pace;
+mod rate;
 mod session;
 mod stream;
 
@@ -154,6 +155,8 @@ impl core::fmt::Debug for Job {
 pub enum Note {
     /// A request was accepted.
     Accepted,
+    /// A probe was answered.
+    Probed,
     /// A request was refused with this code.
     Refused(u16),
     /// Something undecodable or unauthentic came and was dropped.

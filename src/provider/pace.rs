@@ -7,7 +7,7 @@ use super::{
 };
 use crate::effect::{Millis, Publication};
 use crate::envelope::{bundle, padding};
-use crate::message::Profile;
+use crate::message::{Op, Profile};
 use crate::topic::Topic;
 use alloc::vec::Vec;
 use rand_core::CryptoRng;
@@ -93,10 +93,13 @@ impl Provider {
         if session.phase == Phase::Live && session.stream.has_final() {
             let ms = |at: Millis| u32::try_from(at.0.saturating_sub(session.accepted.0)).unwrap_or(u32::MAX);
             let (first_ms, total_ms) = (session.first.map_or(0, ms), ms(now));
-            if session.error == 0 {
-                self.load.measure(first_ms, total_ms);
+            // A probe ran no model: it says nothing of how long answers take.
+            if session.op == Op::Infer {
+                if session.error == 0 {
+                    self.load.measure(first_ms, total_ms);
+                }
+                out.push(Effect::Note(Note::Ended { code: session.error, first_ms, total_ms }));
             }
-            out.push(Effect::Note(Note::Ended { code: session.error, first_ms, total_ms }));
             let count = session.stream.count();
             session.phase = match session.profile {
                 Profile::High => Phase::Tail(padding::frame_count(count)),

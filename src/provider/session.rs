@@ -8,7 +8,7 @@ use crate::envelope::{
     prompt::Rid,
     response::{Accept, ProviderSession},
 };
-use crate::message::{Body, Profile, Usage};
+use crate::message::{Body, Op, Profile, Usage};
 use alloc::{collections::BTreeSet, string::String, vec::Vec};
 use rand_core::CryptoRng;
 
@@ -54,6 +54,7 @@ pub(super) struct Session {
     pub(super) rid: Rid,
     pub(super) profile: Profile,
     pub(super) want_receipt: bool,
+    pub(super) op: Op,
     pub(super) keys: ProviderSession,
     pub(super) model: String,
     prices: (u128, u128),
@@ -87,7 +88,9 @@ impl Session {
         Self {
             rid,
             profile: body.profile,
-            want_receipt: body.want_receipt,
+            // Nothing is delivered that a receipt could speak of.
+            want_receipt: body.want_receipt && body.op == Op::Infer,
+            op: body.op,
             keys,
             model: body.model.clone(),
             prices,

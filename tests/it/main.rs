@@ -2,6 +2,7 @@
 
 mod announcements;
 mod failover;
+mod health;
 mod network;
 mod primitives;
 mod quota;

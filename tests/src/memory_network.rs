@@ -1,17 +1,22 @@
 //! A network in memory with a virtual clock: it carries out the effects of client and provider machines and loses,
 //! delays, reorders and doubles messages as its seed says. Whole conversations take milliseconds.
 
+mod model;
+mod node;
+
+pub use model::{answer, pieces};
+pub use node::{ClientNode, ProviderNode, Rows};
+
 use privacyai::{
-    client::{self, Ask, AskId, Client, Event, Seen},
-    effect::{Batch, Millis, Row, Table},
-    identity::ProviderId,
-    provider::{self, Job, Note, Provider, SessionId},
+    client::{self, Ask, Client},
+    effect::{Millis, Table},
+    provider::{self, Provider, SessionId},
 };
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
 };
 
 /// The virtual time at which every network begins: 2026-01-01T00:00:00Z.
@@ -59,103 +64,6 @@ pub struct Captured {
     pub payload: Vec<u8>,
     /// No store keeps it.
     pub ephemeral: bool,
-}
-
-/// A client with what its edge keeps.
-pub struct ClientNode {
-    /// The machine.
-    pub client: Client,
-    /// All events so far.
-    pub events: Vec<Event>,
-    /// What was last seen of each provider.
-    pub seen: BTreeMap<ProviderId, Seen>,
-    texts: BTreeMap<AskId, String>,
-    ends: BTreeMap<AskId, client::End>,
-    /// What it mirrored.
-    pub mirrors: BTreeMap<AskId, Vec<u8>>,
-    /// Its stored rows.
-    pub rows: Rows,
-    topics: BTreeSet<String>,
-    wake: Option<Millis>,
-    rng: ChaCha8Rng,
-}
-
-impl ClientNode {
-    /// The text of this question so far.
-    pub fn text(&self, ask: AskId) -> &str {
-        self.texts.get(&ask).map_or("", String::as_str)
-    }
-
-    /// Whether it receives this content topic now.
-    pub fn receives(&self, content_topic: &str) -> bool {
-        self.topics.contains(content_topic)
-    }
-
-    /// How this question ended, once it has.
-    pub fn end(&self, ask: AskId) -> Option<&client::End> {
-        self.ends.get(&ask)
-    }
-
-    /// Does with an event what an edge does.
-    fn show(&mut self, event: Event) {
-        match &event {
-            Event::Provider(seen) => drop(self.seen.insert(seen.id, seen.clone())),
-            Event::Text { ask, text } => self.texts.entry(*ask).or_default().push_str(text),
-            Event::Resumed { ask, text_bytes, .. } => {
-                self.texts.entry(*ask).or_default().truncate(*text_bytes as usize);
-            }
-            Event::Ended { ask, end } => {
-                let before = self.ends.insert(*ask, end.clone());
-                assert_eq!(before, None, "a question ends once");
-            }
-            _ => {}
-        }
-        self.events.push(event);
-    }
-}
-
-/// A provider with what its edge keeps.
-pub struct ProviderNode {
-    /// The machine; none while the worker is down.
-    pub provider: Option<Provider>,
-    /// Its pace.
-    pub pace: Pace,
-    /// Jobs it was given.
-    pub jobs: u64,
-    /// Its notes.
-    pub notes: Vec<Note>,
-    /// Its stored rows.
-    pub rows: Rows,
-    /// It said that it is drained.
-    pub drained: bool,
-    /// Its model breaks off with this code after so many pieces.
-    pub fails: Option<(u16, usize)>,
-    running: BTreeMap<SessionId, VecDeque<String>>,
-    topics: BTreeSet<String>,
-    wake: Option<Millis>,
-    life: u32,
-    rng: ChaCha8Rng,
-}
-
-/// Stored rows.
-#[derive(Clone, Debug, Default)]
-pub struct Rows(BTreeMap<(Table, Vec<u8>), Vec<u8>>);
-
-impl Rows {
-    fn apply(&mut self, batch: Batch) {
-        for write in batch {
-            match write.value {
-                Some(value) => self.0.insert((write.table, write.key), value),
-                None => self.0.remove(&(write.table, write.key)),
-            };
-        }
-    }
-
-    /// All rows of one table.
-    pub fn of(&self, table: Table) -> Vec<Row> {
-        let rows = self.0.iter().filter(|((t, _), _)| *t == table);
-        rows.map(|((table, key), value)| Row { table: *table, key: key.clone(), value: value.clone() }).collect()
-    }
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -246,6 +154,7 @@ impl Network {
             rows: Rows::default(),
             drained: false,
             fails: None,
+            deaf: false,
             running: BTreeMap::new(),
             topics: BTreeSet::new(),
             wake: None,
@@ -363,7 +272,8 @@ impl Network {
                 }
             }
             Arrival::ToProvider(index, content_topic, payload) => {
-                if self.providers[index].topics.contains(&content_topic) {
+                let node = &self.providers[index];
+                if node.topics.contains(&content_topic) && !node.deaf {
                     self.provider(index, provider::Input::Message { content_topic, payload });
                 }
             }
@@ -515,44 +425,3 @@ impl Network {
         min + self.rng.next_u64() % (max - min + 1)
     }
 }
-
-/// The pieces that the model of every provider here says to this request: they follow from its bytes alone.
-/// A job with a prefix goes on behind it.
-pub fn answer(job: &Job) -> Vec<String> {
-    let mut behind = job.prefix.as_str();
-    let mut rest = Vec::new();
-    for piece in pieces(&job.content) {
-        match behind.strip_prefix(piece.as_str()) {
-            Some(after) => behind = after,
-            // The prefix ends within this piece.
-            None => rest.push(piece.strip_prefix(core::mem::take(&mut behind)).unwrap_or(&piece).to_owned()),
-        }
-    }
-    rest
-}
-
-/// The pieces of the answer to this content; those that begin with a brace are JSON events.
-pub fn pieces(content: &[u8]) -> Vec<String> {
-    let seed = content
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let count = 1 + rng.next_u32() % 60;
-    (0..count).map(|_| WORDS[rng.next_u32() as usize % WORDS.len()].to_owned()).collect()
-}
-
-const WORDS: [&str; 13] = [
-    " the",
-    " answer",
-    " ist",
-    " größer",
-    "\n\n",
-    " 🦀",
-    " 42",
-    ".",
-    " a rather long piece of text that came at once",
-    "",
-    " né",
-    "{\"delta\":1}",
-    "日本語",
-];

@@ -41,6 +41,7 @@ pub struct Metrics {
     cancelled: Family<OfPhase, Counter>,
     cancel_propagation: Histogram,
     receipts: Counter,
+    probes: Counter,
     draining: Gauge,
 }
 
@@ -146,6 +147,7 @@ impl Default for Metrics {
             cancelled: Family::default(),
             cancel_propagation: short(),
             receipts: Counter::default(),
+            probes: Counter::default(),
             draining: Gauge::default(),
         };
         metrics.register_all();
@@ -193,6 +195,7 @@ impl Metrics {
             self.cancel_propagation.clone(),
         );
         self.add("worker_receipts_total", "Receipts signed", self.receipts.clone());
+        self.add("worker_probes_total", "Probes answered without a model", self.probes.clone());
         self.add("worker_draining", "1 while no new questions are taken", self.draining.clone());
     }
 
@@ -306,6 +309,11 @@ impl Metrics {
     /// A receipt was signed.
     pub fn receipt(&self) {
         self.receipts.inc();
+    }
+
+    /// A probe was answered.
+    pub fn probe(&self) {
+        self.probes.inc();
     }
 
     /// No new questions are taken from now on.

@@ -296,7 +296,9 @@ fn tell(note: &Note) {
         Note::Ended { code: 0, first_ms, total_ms } => tracing::info!(first_ms, total_ms, "an answer is complete"),
         Note::Ended { code, first_ms, total_ms } => tracing::info!(code, first_ms, total_ms, "an answer ended early"),
         Note::Renewed => tracing::info!("the certificate was renewed"),
-        Note::Dropped | Note::Replayed | Note::Receipt | Note::Announced => tracing::debug!(?note, "noted"),
+        Note::Dropped | Note::Replayed | Note::Receipt | Note::Announced | Note::Probed => {
+            tracing::debug!(?note, "noted")
+        }
     }
 }
 

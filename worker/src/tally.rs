@@ -182,6 +182,7 @@ impl Tally {
                 book.counts.receipts += 1;
                 self.metrics.receipt();
             }
+            Note::Probed => self.metrics.probe(),
             Note::Announced => book.announced = Some(now),
             Note::Renewed => {}
         }

@@ -10,7 +10,7 @@ use crate::port::{Command, ConversationView, EXPORT, Settings, Update, UsageRow}
 use crate::settings;
 use crate::storage::Storage;
 use crate::usage::Usage;
-use privacyai::client::{Ask, AskId, Client, Input};
+use privacyai::client::{Ask, AskId, Client, Input, Window};
 use privacyai::identity::ProviderId;
 use privacyai::reputation::Rating;
 use std::str::FromStr;
@@ -317,6 +317,7 @@ impl Background {
         self.way = Way::restore(None).map_err(|error| error.to_string())?;
         self.dial();
         self.begin(Vec::new()).await;
+        self.step(Input::Window(Window::Open)).await;
         let snapshot = self.snapshot().await;
         self.panels.tell_all(&snapshot);
         cleared.map_err(|error| format!("Not everything could be deleted: {error}. Remove the extension to be sure."))

@@ -95,6 +95,11 @@ impl Panels {
         self.0.remove(&id);
     }
 
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Tells one panel.
     pub fn tell(&self, id: u32, update: &Update) {
         if let Some(port) = self.0.get(&id) {
