@@ -1,10 +1,12 @@
 //! Who a provider is: the hash of its root key. Root and operational keys are ECDSA P-256 (protocol section 2.1); their
 //! signatures are hedged, low-S, and over a label and the bytes as they travel.
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    base,
+    error::{Error, ErrorKind},
+};
 use alloc::string::String;
 use core::{fmt, str::FromStr};
-use data_encoding::BASE32_NOPAD;
 use p256::ecdsa::{
     Signature, SigningKey, VerifyingKey,
     signature::{MultipartVerifier, RandomizedMultipartSigner},
@@ -65,9 +67,7 @@ impl ProviderId {
 
 impl fmt::Display for ProviderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = BASE32_NOPAD.encode(&self.0);
-        text.make_ascii_lowercase();
-        f.write_str(&text)
+        f.write_str(&base::encode(base::BASE32, &self.0))
     }
 }
 
@@ -77,10 +77,7 @@ impl FromStr for ProviderId {
     /// Parses the one text form: 52 characters of lower-case base32 without padding.
     fn from_str(text: &str) -> Result<Self, Error> {
         const WRONG: Error = Error::new(ErrorKind::Invalid, "providerId");
-        if text.len() != 52 || text.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(WRONG);
-        }
-        let bytes = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).map_err(|_| WRONG)?;
+        let bytes = base::decode(base::BASE32, text).ok_or(WRONG)?;
         bytes.try_into().map(Self).map_err(|_| WRONG)
     }
 }

@@ -24,6 +24,7 @@
 #![no_std]
 extern crate alloc;
 
+mod base;
 mod cbor;
 
 pub mod announcement;

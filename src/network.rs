@@ -2,6 +2,7 @@
 //! that carries it as text. The shipped one names no entry node: nothing of a running network is baked into a build.
 
 use crate::{
+    base,
     error::{Error, ErrorKind},
     topic::SHARDS,
 };
@@ -11,7 +12,6 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -119,7 +119,7 @@ impl Network {
         if code.len() > MAX_FILE * 4 / 3 + 2 {
             return Err(invalid("invite: too long"));
         }
-        let json = BASE64URL_NOPAD.decode(code.as_bytes()).map_err(|_| invalid("invite: damaged or cut short"))?;
+        let json = base::decode(base::BASE64URL, code).ok_or(invalid("invite: damaged or cut short"))?;
         Self::parse_json(core::str::from_utf8(&json).map_err(|_| invalid("invite: damaged or cut short"))?)
     }
 
@@ -145,7 +145,7 @@ impl Network {
     /// # Errors
     /// As [`Self::to_json`].
     pub fn to_invite(&self) -> Result<String, Error> {
-        Ok(format!("{INVITE_PREFIX}{}", BASE64URL_NOPAD.encode(self.to_json()?.as_bytes())))
+        Ok(format!("{INVITE_PREFIX}{}", base::encode(base::BASE64URL, self.to_json()?.as_bytes())))
     }
 
     /// What joining `other` would change, a sentence each; nothing when they are the same.

@@ -31,7 +31,7 @@ const BANNED_IN_CORE: [(&str, &str); 22] = [
 
 /// Rooms of the core, lowest first: a room may import those of its own level and of lower ones.
 const LEVELS: [&[&str]; 5] = [
-    &["cbor", "effect", "error", "identity", "map", "message", "network", "store", "topic"],
+    &["base", "cbor", "effect", "error", "identity", "map", "message", "network", "store", "topic"],
     &["announcement", "envelope", "quantile", "quota", "receipt", "replay", "reputation"],
     &["health"],
     &["ranking"],
