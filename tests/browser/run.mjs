@@ -10,6 +10,7 @@ import { keyboard } from "./cases/keyboard.mjs";
 import { leaks } from "./cases/leaks.mjs";
 import { long } from "./cases/long.mjs";
 import { looks } from "./cases/looks.mjs";
+import { markdown } from "./cases/markdown.mjs";
 import { many } from "./cases/many.mjs";
 import { providers } from "./cases/providers.mjs";
 import { quota } from "./cases/quota.mjs";
@@ -32,7 +33,7 @@ const CASE_SECONDS = 180;
 
 const wanted = process.argv.slice(2);
 const deep = Boolean(process.env.PRIVACYAI_DEEP);
-const cases = [joining, asking, many, restarts, looks, still, long, states, keyboard, leaks, providers, quota, stars, cuts, failover, history, usage, real].flat()
+const cases = [joining, asking, many, restarts, looks, still, long, states, markdown, keyboard, leaks, providers, quota, stars, cuts, failover, history, usage, real].flat()
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 
 /** What a case works with; what it opens is closed after it. */

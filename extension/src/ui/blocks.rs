@@ -1,9 +1,8 @@
 //! An answer as Markdown blocks that only grow: while it streams, nothing but the last block is parsed again.
 
-use std::ops::Range;
 use std::rc::Rc;
 
-use pulldown_cmark::{Event, Options, Parser};
+use super::markdown::block;
 
 /// One finished block: where it starts in the answer and its source.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +32,7 @@ impl Blocks {
         };
         // A line that still grows may yet belong to the block before it, as the next row of a table does.
         let whole = tail.rfind('\n').and_then(|at| tail.get(..=at)).unwrap_or_default();
-        let ranges = top_level(whole);
+        let ranges = block::ranges(whole);
         let Some((last, done)) = ranges.split_last() else { return (tail.into(), false) };
         for range in done {
             if let Some(source) = tail.get(range.clone()) {
@@ -44,31 +43,6 @@ impl Blocks {
         self.open = self.open.saturating_add(last.start);
         (source, !done.is_empty())
     }
-}
-
-/// What Markdown is understood.
-pub fn options() -> Options {
-    Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS
-}
-
-/// Where each top-level block lies.
-fn top_level(text: &str) -> Vec<Range<usize>> {
-    let mut depth = 0usize;
-    let mut ranges = Vec::new();
-    for (event, range) in Parser::new_ext(text, options()).into_offset_iter() {
-        match event {
-            Event::Start(_) => {
-                if depth == 0 {
-                    ranges.push(range);
-                }
-                depth = depth.saturating_add(1);
-            }
-            Event::End(_) => depth = depth.saturating_sub(1),
-            _ if depth == 0 => ranges.push(range),
-            _ => {}
-        }
-    }
-    ranges
 }
 
 #[cfg(test)]

@@ -1,123 +1,119 @@
 //! Markdown to nodes. Untrusted text never becomes HTML: tags are shown as text, images are not loaded, and a link
 //! opens only over http, https or mail, in a tab that learns nothing of this page.
 
-use pulldown_cmark::{Alignment, CodeBlockKind, Event, Parser, Tag, TagEnd};
 use sycamore::prelude::*;
 
-use super::blocks::options;
 use super::redraw::Redraw;
 use super::{code, icon};
 
-/// Nesting followed so far; what lies deeper is shown flat. Deep nesting would exhaust the stack.
-const MAX_DEPTH: usize = 24;
+pub mod block;
+mod inline;
+#[cfg(test)]
+mod oracle;
+mod target;
 
-/// Where in a block something is drawn.
-#[derive(Clone, Copy)]
-struct Place {
-    depth: usize,
-    /// The tabindex of what can be focused.
-    tab: &'static str,
-}
-
-impl Place {
-    fn deeper(self) -> Self {
-        Self { depth: self.depth.saturating_add(1), ..self }
-    }
-}
+use block::{Align, Block};
+use inline::{Inline, Style};
 
 /// Draws a block's source.
 pub fn markdown(source: &str) -> View {
-    children(&mut Parser::new_ext(source, options()), Place { depth: 0, tab: "0" })
+    blocks(block::read(source), "0")
 }
 
 /// Draws a block that still grows: it is hidden from screen readers and drawn again each frame, so nothing in it takes
 /// the focus.
 pub fn growing(source: &str) -> View {
-    children(&mut Parser::new_ext(source, options()), Place { depth: 0, tab: "-1" })
+    blocks(block::read(source), "-1")
 }
 
-/// Draws everything up to the end of the tag that encloses it.
-fn children(events: &mut Parser<'_>, place: Place) -> View {
-    let mut nodes: Vec<View> = Vec::new();
-    while let Some(event) = events.next() {
-        nodes.push(match event {
-            Event::Start(tag) if place.depth < MAX_DEPTH => element(tag, events, place.deeper()),
-            Event::Start(_) => children(events, place),
-            Event::End(_) => break,
-            Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => View::from(text.into_string()),
-            Event::Code(text) => {
-                let text = text.into_string();
-                view! { code { (text) } }
-            }
-            Event::SoftBreak => View::from("\n"),
-            Event::HardBreak => view! { br() {} },
-            Event::Rule => view! { hr() {} },
-            Event::TaskListMarker(done) => View::from(if done { "☑ " } else { "☐ " }),
-            Event::FootnoteReference(text) | Event::InlineMath(text) | Event::DisplayMath(text) => {
-                View::from(text.into_string())
-            }
-        });
-    }
-    View::from(nodes)
+/// `tab` is the tabindex of what can be focused.
+fn blocks(blocks: Vec<Block>, tab: &'static str) -> View {
+    View::from(blocks.into_iter().map(|block| draw(block, tab)).collect::<Vec<View>>())
 }
 
-fn element(tag: Tag<'_>, events: &mut Parser<'_>, place: Place) -> View {
-    match tag {
-        Tag::Paragraph | Tag::HtmlBlock => {
-            let inner = children(events, place);
+fn draw(block: Block, tab: &'static str) -> View {
+    match block {
+        Block::Paragraph(source) => {
+            let inner = words(&source);
             view! { p { (inner) } }
         }
-        Tag::Heading { level, .. } => {
-            let inner = children(events, place);
+        Block::Heading(level, source) => {
+            let inner = words(&source);
             // Headings of an answer stand below the page's title and the answer's own.
-            let level = (level as usize).max(3).to_string();
+            let level = level.max(3).to_string();
             view! { p(role="heading", aria-level=level, class="font-semibold") { (inner) } }
         }
-        Tag::BlockQuote(_) => {
-            let inner = children(events, place);
+        Block::Quote(inner) => {
+            let inner = blocks(inner, tab);
             view! { blockquote { (inner) } }
         }
-        Tag::CodeBlock(kind) => {
-            let language = match kind {
-                CodeBlockKind::Fenced(info) => info.split_whitespace().next().unwrap_or_default().to_owned(),
-                CodeBlockKind::Indented => String::new(),
-            };
-            code_block(language, text_of(events), place.tab)
+        Block::Code(language, text) => code_block(language, text, tab),
+        Block::List(first, close, items) => {
+            let items: Vec<View> = items.into_iter().map(|inner| item(inner, close, tab)).collect();
+            let items = View::from(items);
+            match first {
+                None => view! { ul { (items) } },
+                Some(first) => {
+                    let first = first.to_string();
+                    view! { ol(start=first) { (items) } }
+                }
+            }
         }
-        Tag::List(None) => {
-            let inner = children(events, place);
-            view! { ul { (inner) } }
-        }
-        Tag::List(Some(first)) => {
-            let inner = children(events, place);
-            let first = first.to_string();
-            view! { ol(start=first) { (inner) } }
-        }
-        Tag::Item => {
-            let inner = children(events, place);
-            view! { li { (inner) } }
-        }
-        Tag::Table(columns) => table(&columns, events, place),
-        Tag::Emphasis => {
-            let inner = children(events, place);
-            view! { em { (inner) } }
-        }
-        Tag::Strong => {
-            let inner = children(events, place);
-            view! { strong { (inner) } }
-        }
-        Tag::Strikethrough => {
-            let inner = children(events, place);
-            view! { s { (inner) } }
-        }
-        Tag::Link { dest_url, .. } => link(dest_url.into_string(), children(events, place)),
-        Tag::Image { dest_url, .. } => {
-            let inner = text_of(events);
+        Block::Table(columns, head, rows) => table(&columns, &head, &rows, tab),
+        Block::Rule => view! { hr() {} },
+    }
+}
+
+/// An item of a list; where items lie close, their words stand in no paragraph.
+fn item(inner: Vec<Block>, close: bool, tab: &'static str) -> View {
+    let mut nodes: Vec<View> = Vec::new();
+    for (at, block) in inner.into_iter().enumerate() {
+        nodes.push(match block {
+            Block::Paragraph(mut source) => {
+                let task = [("[ ] ", "☐ "), ("[x] ", "☑ "), ("[X] ", "☑ ")]
+                    .into_iter()
+                    .find(|(mark, _)| source.starts_with(mark));
+                if let Some((mark, sign)) = task.filter(|_| at == 0) {
+                    source.replace_range(..mark.len(), sign);
+                }
+                if close { words(&source) } else { draw(Block::Paragraph(source), tab) }
+            }
+            block => draw(block, tab),
+        });
+    }
+    let inner = View::from(nodes);
+    view! { li { (inner) } }
+}
+
+fn words(source: &str) -> View {
+    parts(inline::read(source))
+}
+
+fn parts(parts: Vec<Inline>) -> View {
+    View::from(parts.into_iter().map(part).collect::<Vec<View>>())
+}
+
+fn part(part: Inline) -> View {
+    match part {
+        Inline::Text(text) => View::from(text),
+        Inline::Code(text) => view! { code { (text) } },
+        Inline::SoftBreak => View::from("\n"),
+        Inline::HardBreak => view! { br() {} },
+        Inline::Within(Style::Image(target), inner) => {
+            let inner = inline::plain(&inner);
             let name =
                 if inner.is_empty() { "Image, not loaded".into() } else { format!("Image, not loaded: {inner}") };
-            link(dest_url.into_string(), View::from(name))
+            link(target, View::from(name))
         }
-        _ => children(events, place),
+        Inline::Within(style, inner) => {
+            let inner = parts(inner);
+            match style {
+                Style::Emphasis => view! { em { (inner) } },
+                Style::Strong => view! { strong { (inner) } },
+                Style::Struck => view! { s { (inner) } },
+                Style::Link(target) | Style::Image(target) => link(target, inner),
+            }
+        }
     }
 }
 
@@ -156,63 +152,34 @@ fn code_block(language: String, text: String, tab: &'static str) -> View {
     }
 }
 
-fn table(columns: &[Alignment], events: &mut Parser<'_>, place: Place) -> View {
-    let mut head = View::new();
-    let mut rows: Vec<View> = Vec::new();
-    while let Some(event) = events.next() {
-        match event {
-            Event::Start(Tag::TableHead) => head = cells(columns, events, place, true),
-            Event::Start(Tag::TableRow) => {
-                let row = cells(columns, events, place, false);
-                rows.push(view! { tr { (row) } });
-            }
-            Event::End(TagEnd::Table) => break,
-            _ => {}
-        }
-    }
-    let (rows, tab) = (View::from(rows), place.tab);
+fn table(columns: &[Align], head: &[String], rows: &[Vec<String>], tab: &'static str) -> View {
+    let head = cells(columns, head, true);
+    let rows: Vec<View> = rows
+        .iter()
+        .map(|row| {
+            let row = cells(columns, row, false);
+            view! { tr { (row) } }
+        })
+        .collect();
+    let rows = View::from(rows);
     view! {
         div(class="table", tabindex=tab) { table { thead { tr { (head) } } tbody { (rows) } } }
     }
 }
 
-fn cells(columns: &[Alignment], events: &mut Parser<'_>, place: Place, head: bool) -> View {
-    let mut cells: Vec<View> = Vec::new();
-    while let Some(event) = events.next() {
-        match event {
-            Event::Start(Tag::TableCell) => {
-                let class = match columns.get(cells.len()) {
-                    Some(Alignment::Right) => "text-end!",
-                    Some(Alignment::Center) => "text-center!",
-                    _ => "",
-                };
-                let inner = children(events, place);
-                cells.push(if head {
-                    view! { th(scope="col", class=class) { (inner) } }
-                } else {
-                    view! { td(class=class) { (inner) } }
-                });
-            }
-            Event::End(TagEnd::TableHead | TagEnd::TableRow) => break,
-            _ => {}
+fn cells(columns: &[Align], row: &[String], head: bool) -> View {
+    let cell = |(align, source): (&Align, &String)| {
+        let class = match align {
+            Align::End => "text-end!",
+            Align::Center => "text-center!",
+            Align::Start => "",
+        };
+        let inner = words(source);
+        if head {
+            view! { th(scope="col", class=class) { (inner) } }
+        } else {
+            view! { td(class=class) { (inner) } }
         }
-    }
-    View::from(cells)
-}
-
-/// The bare text up to the end of the enclosing tag.
-fn text_of(events: &mut Parser<'_>) -> String {
-    let mut text = String::new();
-    let mut depth = 0usize;
-    for event in events.by_ref() {
-        match event {
-            Event::Start(_) => depth = depth.saturating_add(1),
-            Event::End(_) if depth == 0 => break,
-            Event::End(_) => depth = depth.saturating_sub(1),
-            Event::Text(piece) | Event::Code(piece) => text.push_str(&piece),
-            Event::SoftBreak | Event::HardBreak => text.push(' '),
-            _ => {}
-        }
-    }
-    text
+    };
+    View::from(columns.iter().zip(row).map(cell).collect::<Vec<View>>())
 }
