@@ -140,6 +140,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// One value as it travels, checked, of at most `max` bytes.
+    pub(crate) fn item(&mut self, max: usize) -> Result<&'a [u8], Error> {
+        let start = self.decoder.position();
+        self.skip()?;
+        let item = self.decoder.input().get(start..self.decoder.position()).ok_or(SHAPE)?;
+        if item.len() <= max { Ok(item) } else { Err(SHAPE) }
+    }
+
     fn nested(&mut self, read: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
         if self.depth == MAX_DEPTH {
             return Err(Error::malformed("depth"));

@@ -201,8 +201,10 @@ impl Health {
     /// Share of requests that were answered to the end with a right receipt, in permille of those that were not refused:
     /// a full provider says so at once, and that is its load, not its reliability.
     pub fn success_permille(&self) -> Option<u32> {
-        let refused = self.share(Outcome::Overloaded)? + self.share(Outcome::Refused)?;
-        (self.share(Outcome::Answered)? * 1_000).checked_div(1_000u32.saturating_sub(refused))
+        let weight = |outcome: Outcome| self.outcomes.weight(outcome as u32);
+        let refused = weight(Outcome::Overloaded) + weight(Outcome::Refused);
+        let rest = self.outcomes.all().saturating_sub(refused);
+        u32::try_from((weight(Outcome::Answered) * 1_000).checked_div(rest)?).ok()
     }
 
     /// Share of requests that came to this, in permille.
@@ -341,6 +343,11 @@ mod tests {
         let mut health = Health::default();
         health.end(Outcome::Overloaded, Millis(0));
         health.end(Outcome::Refused, Millis(0));
+        let answered = |mut health: Health| {
+            health.end(Outcome::Answered, Millis(0));
+            health.success_permille()
+        };
+        assert_eq!(answered(health.clone()), Some(1_000), "whatever thirds come to");
         assert_eq!(health.success_permille(), None, "nothing can be said of its reliability");
         health.end(Outcome::BadReceipt, Millis(0));
         assert_eq!(health.passage(Millis(0)), Passage::Closed);

@@ -43,7 +43,7 @@ impl Sketch {
 
     /// The value that `permille` of the weight does not exceed: 500 is the median. None before the first value.
     pub fn quantile(&self, permille: u32) -> Option<u32> {
-        let all: u64 = self.weights.values().map(|weight| u64::from(*weight)).sum();
+        let all = self.all();
         let wanted = (all * u64::from(permille.min(1_000))).div_ceil(1_000).max(1);
         let mut below = 0;
         self.weights.iter().find_map(|(bucket, weight)| {
@@ -62,9 +62,17 @@ impl Sketch {
     /// Permille of the weight that lies in the bucket of `value`: exactly that value, where it is below 16. None before
     /// the first value.
     pub fn share(&self, value: u32) -> Option<u32> {
-        let all: u64 = self.weights.values().map(|weight| u64::from(*weight)).sum();
-        let of = self.weights.get(&bucket(value)).copied().unwrap_or(0);
-        u32::try_from((u64::from(of) * 1_000).checked_div(all)?).ok()
+        u32::try_from((self.weight(value) * 1_000).checked_div(self.all())?).ok()
+    }
+
+    /// The weight that lies in the bucket of `value`.
+    pub(crate) fn weight(&self, value: u32) -> u64 {
+        self.weights.get(&bucket(value)).copied().map_or(0, u64::from)
+    }
+
+    /// The weight of all values.
+    pub(crate) fn all(&self) -> u64 {
+        self.weights.values().map(|weight| u64::from(*weight)).sum()
     }
 
     /// As CBOR: {0: aged, 1: bucket u8 and weight u32 of each}.

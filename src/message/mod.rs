@@ -20,6 +20,9 @@ pub const MAX_TTL_MS: u32 = 120_000;
 /// How far a client's clock may be ahead of the provider's, in ms.
 pub const SKEW_MS: u64 = 120_000;
 
+/// Most bytes of a proof: one of an unspent free request is some 310, which fits the smallest size class.
+pub const MAX_PROOF: usize = 1_024;
+
 /// Most bytes of a model's id.
 pub const MAX_MODEL_ID: usize = 64;
 
@@ -80,6 +83,8 @@ pub struct Body {
     pub model: String,
     /// How the answer begins already, when another provider broke off: the model goes on from there. Mostly empty.
     pub prefix: String,
+    /// One CBOR value that shall admit the request, or nothing: it is for the provider's rule to judge.
+    pub proof: Vec<u8>,
     /// It asks for something reserved; a decoded body only.
     reserved: bool,
 }
@@ -97,6 +102,7 @@ impl Body {
             profile,
             model,
             prefix: String::new(),
+            proof: Vec::new(),
             reserved: false,
         }
     }
@@ -117,7 +123,11 @@ impl Body {
         reply.uint(0, 0u8).uint(2, self.max_frames);
         let mut map = cbor::Map::new();
         map.uint(0, 1u8).uint(1, self.iat_ms).uint(2, self.ttl_ms).uint(3, op).raw(4, &reply.finish());
-        map.bytes(6, &self.content).uint(7, self.want_receipt).uint(9, self.profile as u8).text(11, &self.model);
+        map.bytes(6, &self.content).uint(7, self.want_receipt).uint(9, self.profile as u8);
+        if !self.proof.is_empty() {
+            map.raw(10, &self.proof);
+        }
+        map.text(11, &self.model);
         if !self.prefix.is_empty() {
             map.text(12, &self.prefix);
         }
@@ -133,7 +143,7 @@ impl Body {
         const WRONG: Error = Error::malformed("body");
         let (mut iat_ms, mut ttl_ms, mut op, mut content, mut flags, mut profile) = (None, None, None, None, 0, None);
         let (mut max_frames, mut version, mut reserved) = (MAX_FRAMES, 0, false);
-        let (mut model, mut prefix) = (String::new(), String::new());
+        let (mut model, mut prefix, mut proof) = (String::new(), String::new(), Vec::new());
         let mut reader = cbor::Reader::new(bytes);
         reader.map(|key, r| {
             match key {
@@ -157,8 +167,7 @@ impl Body {
                 6 => content = Some(r.bytes(MAX_BODY)?.into()),
                 7 => flags = r.uint()?,
                 9 => profile = Some(Profile::decode(r.u8()?).ok_or(WRONG)?),
-                // The quota proof: ignored until it is defined.
-                10 => r.skip()?,
+                10 => proof = r.item(MAX_PROOF)?.into(),
                 11 => model = r.text(MAX_MODEL_ID)?.into(),
                 12 => prefix = r.text(MAX_BODY)?.into(),
                 _ => return Ok(false),
@@ -181,7 +190,7 @@ impl Body {
         };
         reserved |= flags > 1 || matches!(op, Op::Reserved(_));
         let want_receipt = flags & 1 == 1;
-        Ok(Self { iat_ms, ttl_ms, op, max_frames, content, want_receipt, profile, model, prefix, reserved })
+        Ok(Self { iat_ms, ttl_ms, op, max_frames, content, want_receipt, profile, model, prefix, proof, reserved })
     }
 
     /// Step 7 of protocol section 5.2.
@@ -221,6 +230,12 @@ mod tests {
         assert_eq!(Body::decode(&body.encode()), Ok(body.clone()));
         let resumed = Body { prefix: "It began".into(), ..body.clone() };
         assert_eq!(Body::decode(&resumed.encode()), Ok(resumed));
+        let proof = |proof: Vec<u8>| Body { proof, ..body.clone() };
+        let proven = proof(cbor::bytes(&[7; 310]));
+        assert_eq!(Body::decode(&proven.encode()), Ok(proven));
+        for wrong in [cbor::bytes(&[7; MAX_PROOF]), [0xff].into(), [0x18, 0x01].into(), [0x01, 0x01].into()] {
+            assert!(Body::decode(&proof(wrong.clone()).encode()).is_err(), "{wrong:?}");
+        }
         assert!(body.verify_supported().is_ok());
         let now = |ms| body.verify_time(Millis(ms)).is_ok();
         assert!(now(880_000) && now(1_120_000) && !now(879_999) && !now(1_120_001));

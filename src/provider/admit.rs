@@ -2,7 +2,7 @@
 //! the request is known to be authentic and timely is dropped, all alike.
 
 use super::{
-    DEADLINE_MS, Drain, Effect, Job, Note, Offer, Provider, SessionId,
+    Applicant, DEADLINE_MS, Drain, Effect, Job, Note, Offer, Provider, SessionId,
     load::Refusal,
     pace::Timer,
     rate::{Pace, Rate},
@@ -11,7 +11,7 @@ use super::{
 use crate::announcement::heartbeat::CONTINUES;
 use crate::effect::Millis;
 use crate::envelope::{
-    prompt::{Opened, Request, Rid},
+    prompt::{Kid, Opened, Request, Rid},
     response::Accept,
 };
 use crate::error::Code;
@@ -36,7 +36,7 @@ const DRAIN_RETRY_S: u16 = 30;
 
 /// What is remembered of requests.
 #[derive(Default)]
-pub(super) struct Admission {
+pub(super) struct Requests {
     replay: ReplayCache,
     sessions: BTreeMap<Rid, SessionId>,
     contexts: Contexts,
@@ -44,7 +44,7 @@ pub(super) struct Admission {
     refused_probes: Rate,
 }
 
-impl Admission {
+impl Requests {
     /// A prekey was erased, so what it decapsulated goes too; what newer ones did costs one more decapsulation.
     pub(super) fn erase_contexts(&mut self) {
         self.contexts = Contexts::default();
@@ -60,7 +60,7 @@ impl Admission {
 enum Outcome {
     Dropped,
     Replayed,
-    Opened(Rid, Opened),
+    Opened(Rid, Kid, Opened),
 }
 
 impl Provider {
@@ -69,7 +69,7 @@ impl Provider {
         match self.open(payload, now, rng, out) {
             Outcome::Dropped => out.push(Effect::Note(Note::Dropped)),
             Outcome::Replayed => out.push(Effect::Note(Note::Replayed)),
-            Outcome::Opened(rid, opened) => self.admit(rid, opened, now, rng, out),
+            Outcome::Opened(rid, kid, opened) => self.admit(rid, &kid, opened, now, rng, out),
         }
     }
 
@@ -82,14 +82,14 @@ impl Provider {
             return Outcome::Dropped;
         }
         let rid = request.rid();
-        if let Some(session) = self.admission.sessions.get(&rid).and_then(|id| self.sessions.get_mut(id)) {
+        if let Some(session) = self.requests.sessions.get(&rid).and_then(|id| self.sessions.get_mut(id)) {
             self.frames.extend(session.accept_frame(rng));
             return Outcome::Replayed;
         }
-        if self.admission.replay.contains(&rid) {
+        if self.requests.replay.contains(&rid) {
             return Outcome::Replayed;
         }
-        let mut context = match self.admission.contexts.take(&rid, now) {
+        let mut context = match self.requests.contexts.take(&rid, now) {
             Some(context) => context,
             None => {
                 let Some((prekey, bhash)) = self.announcer.prekey(request.kid()) else { return Outcome::Dropped };
@@ -100,28 +100,36 @@ impl Provider {
         let opened = match context.open(&request) {
             Ok(opened) => opened,
             Err(_) => {
-                self.admission.contexts.keep(rid, context, now);
+                self.requests.contexts.keep(rid, context, now);
                 return Outcome::Dropped;
             }
         };
         if opened.body.verify_time(now).is_err() {
             return Outcome::Dropped;
         }
-        match self.admission.replay.insert(rid, &opened.body, now) {
-            Ok(()) => Outcome::Opened(rid, opened),
+        match self.requests.replay.insert(rid, &opened.body, now) {
+            Ok(()) => Outcome::Opened(rid, *request.kid(), opened),
             Err(_) => Outcome::Replayed,
         }
     }
 
     /// Steps 9 and 10.
-    fn admit(&mut self, rid: Rid, opened: Opened, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
+    fn admit(
+        &mut self,
+        rid: Rid,
+        kid: &Kid,
+        opened: Opened,
+        now: Millis,
+        rng: &mut impl CryptoRng,
+        out: &mut Vec<Effect>,
+    ) {
         let Opened { mut body, keys } = opened;
         if body.model.is_empty()
             && let Some(offer) = self.config.offers.first()
         {
             body.model = offer.model.id.clone();
         }
-        let verdict = self.verdict(&body, now);
+        let verdict = self.verdict(&body, kid, keys.channel_binding(), now);
         let accept = match verdict {
             Verdict::Run | Verdict::Probe => {
                 Accept::Accepted { estimate_s: self.load.estimate(&self.config.offers, &body.model) }
@@ -137,7 +145,7 @@ impl Provider {
         let mut session = Session::new(rid, &body, prices, keys, accept, now);
         self.frames.extend(session.accept_frame(rng));
         self.set_timer(2 * session.tick_ms(), Timer::Accept(id), now);
-        self.admission.sessions.insert(rid, id);
+        self.requests.sessions.insert(rid, id);
         if let Verdict::Refuse(code, _) = verdict {
             session.phase = Phase::Refused;
             out.push(Effect::Note(Note::Refused(code.into())));
@@ -167,12 +175,12 @@ impl Provider {
         }));
     }
 
-    fn verdict(&mut self, body: &Body, now: Millis) -> Verdict {
+    fn verdict(&mut self, body: &Body, kid: &Kid, cb: &[u8; 32], now: Millis) -> Verdict {
         if body.verify_supported().is_err() {
             return Verdict::Refuse(Code::Unsupported, 0);
         }
-        if body.op == Op::Probe && self.admission.probes.take(PROBES, now).is_err() {
-            return match self.admission.refused_probes.take(REFUSED_PROBES, now) {
+        if body.op == Op::Probe && self.requests.probes.take(PROBES, now).is_err() {
+            return match self.requests.refused_probes.take(REFUSED_PROBES, now) {
                 Ok(()) => Verdict::Refuse(Code::Overloaded, PROBE_RETRY_S),
                 Err(_) => Verdict::Silent,
             };
@@ -189,7 +197,10 @@ impl Provider {
             Err(Refusal::Full) => Verdict::Refuse(Code::Overloaded, self.load.retry_after()),
             Ok(()) if self.live >= LIVE => Verdict::Refuse(Code::Overloaded, self.load.retry_after()),
             Ok(()) if body.op == Op::Probe => Verdict::Probe,
-            Ok(()) => Verdict::Run,
+            Ok(()) => match self.admission.judge(&Applicant { kid, cb, proof: &body.proof }, now) {
+                Ok(()) => Verdict::Run,
+                Err(denied) => Verdict::Refuse(denied.code, denied.retry_after_s),
+            },
         }
     }
 }

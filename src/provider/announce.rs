@@ -252,7 +252,7 @@ impl Provider {
         let now_s = now.0 / 1_000;
         if self.announcer.prekeys.next_erase_s().is_some_and(|at| at <= now_s) {
             self.announcer.prekeys.erase(now_s);
-            self.admission.erase_contexts();
+            self.requests.erase_contexts();
         }
     }
 

@@ -1,6 +1,7 @@
 //! The worker's machine: inputs in, effects out (protocol section 5.6). It announces, opens, admits, frames and
 //! repairs; it never waits and never reads a clock.
 
+mod admission;
 mod admit;
 mod announce;
 mod answer;
@@ -20,7 +21,8 @@ use crate::envelope::{
 use crate::identity::{ProviderId, RootKey};
 use crate::message::Usage;
 use crate::topic;
-use admit::Admission;
+pub use admission::{Admission, Applicant, Denied, Open, Rule};
+use admit::Requests;
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     string::String,
@@ -190,6 +192,7 @@ pub struct Provider {
     config: Config,
     announcer: Announcer,
     admission: Admission,
+    requests: Requests,
     load: Load,
     sessions: BTreeMap<SessionId, Session>,
     control_tags: BTreeMap<Tag, (SessionId, u32)>,
@@ -228,6 +231,7 @@ impl Provider {
             config,
             announcer: Announcer::new(root),
             admission: Admission::default(),
+            requests: Requests::default(),
             load: Load::default(),
             sessions: BTreeMap::new(),
             control_tags: BTreeMap::new(),
@@ -244,6 +248,11 @@ impl Provider {
             started: Started::No,
             drain: Drain::No,
         }
+    }
+
+    /// Takes requests by this rate and rule, in place of all.
+    pub fn with_admission(self, admission: Admission) -> Self {
+        Self { admission, ..self }
     }
 
     /// Who this provider is.

@@ -145,7 +145,7 @@ impl Provider {
             for (tag, _) in &session.control_tags {
                 self.control_tags.remove(tag);
             }
-            self.admission.done(&session.rid);
+            self.requests.done(&session.rid);
             if session.is_live() {
                 self.live = self.live.saturating_sub(1);
             }

@@ -51,7 +51,7 @@ fn id_of(network: &Network, provider: usize) -> ProviderId {
 }
 
 /// What anybody seals requests to this provider to.
-fn target(network: &Network, id: &ProviderId) -> Target {
+pub(crate) fn target(network: &Network, id: &ProviderId) -> Target {
     let mut registry = Registry::default();
     let announced = network.captured.iter().filter(|message| !message.ephemeral);
     for message in announced {

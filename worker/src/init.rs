@@ -48,7 +48,8 @@ pub const TEMPLATE: &str = r#"# Configuration of one provider. Everything that i
 # tcp_port = 26400                  # set: a taken port is an error; 0: any free one
 # ws_port = 26401
 # external = ["/dns4/worker.example.org/tcp/443/wss"]   # how the world reaches this node, if it does
-# metrics = "127.0.0.1:9464"         # dashboard and metrics, loopback only; default: any free port
+# metrics = "127.0.0.1:9464"        # dashboard and metrics, loopback only; default: any free port
+# requests_per_minute = 600         # questions taken a minute for each hour's key; 0 for no limit
 
 # The embedded engine with a small model; fetch it once with `worker model pull smollm2`.
 [[backend]]

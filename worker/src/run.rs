@@ -18,7 +18,7 @@ use getrandom::SysRng;
 use privacyai::{
     identity::RootKey,
     network::Network,
-    provider::{Config as ProviderConfig, Offer, Provider},
+    provider::{Admission, Config as ProviderConfig, Offer, Open, Provider},
 };
 use privacyai_waku::{Node, NodeConfig};
 use rand_core::{Rng as _, UnwrapErr};
@@ -157,7 +157,8 @@ async fn run_edge(
             peer_ids: vec![place.node.peer_id()],
         },
         root,
-    );
+    )
+    .with_admission(Admission::new(setting.config.requests_per_minute, Open));
     let (ready, is_ready) = oneshot::channel();
     let reloaded = reloads(setting, &fleet)?;
     let tally = Arc::new(Tally::new(fleet.scheduler.metrics()));

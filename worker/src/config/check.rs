@@ -1,8 +1,8 @@
 //! From the file as written to [`Config`]: every rule that one field alone cannot hold.
 
 use super::{
-    Backend, BackendKind, Config, ConfigError, DEFAULT_MODEL, DEFAULT_PROVIDER_ID, DEFAULT_TCP_PORT, DEFAULT_WS_PORT,
-    Environment, Flags, Listen, Mode, Place, Port, Quant, Weights,
+    Backend, BackendKind, Config, ConfigError, DEFAULT_MODEL, DEFAULT_PROVIDER_ID, DEFAULT_REQUESTS_PER_MINUTE,
+    DEFAULT_TCP_PORT, DEFAULT_WS_PORT, Environment, Flags, Listen, Mode, Place, Port, Quant, Weights,
     backends::{check_backends, default_threads},
     environment::{PROVIDER_ID_FIX, check_provider_id, check_provider_name, parse_mode},
     file::{self, File},
@@ -18,6 +18,9 @@ use toml::Spanned;
 
 /// Most threads or jobs that a field may ask for: beyond it is a slip of the hand.
 pub(super) const MAX_PARALLEL: u32 = 4_096;
+/// Most questions a minute that a limit may name: one in a millisecond.
+const MAX_REQUESTS_PER_MINUTE: u32 = 60_000;
+
 /// A file under reading: for errors that name its lines.
 pub(super) struct Source<'a> {
     path: &'a Path,
@@ -93,6 +96,14 @@ pub(super) fn check(
         None => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
     };
 
+    let requests_per_minute = match &worker.requests_per_minute {
+        Some(limit) if *limit.get_ref() > MAX_REQUESTS_PER_MINUTE => {
+            let what = format!("requests_per_minute {} is out of range", limit.get_ref());
+            return Err(source.at(limit, what, "write a number from 1 to 60000, or 0 for no limit"));
+        }
+        Some(limit) => *limit.get_ref(),
+        None => DEFAULT_REQUESTS_PER_MINUTE,
+    };
     let (mode, network) = check_network(&source, worker, flags, environment)?;
     let listen = check_listen(&source, worker, mode)?;
     let mut backends = check_backends(&source, &file.backend)?;
@@ -128,6 +139,7 @@ pub(super) fn check(
         network,
         listen,
         metrics,
+        requests_per_minute,
         backends,
         models,
         notices,
@@ -254,6 +266,8 @@ mod tests {
         refuses("[worker]\nexternal = [\"example.org\"]\n", 2, "no multiaddr");
         refuses("[worker]\nmetrics = \"9464\"\n", 2, "no address");
         refuses("[worker]\nmetrics = \"0.0.0.0:9464\"\n", 2, "not loopback");
+        refuses("[worker]\nrequests_per_minute = 60001\n", 2, "out of range");
+        refuses("[worker]\nrequests_per_minute = -1\n", 2, "u32");
         refuses("[[backend]]\nname = \"a\"\nkind = \"magic\"\n", 3, "\"magic\" is no kind");
         refuses("[[backend]]\nname = \"a\"\nkind = \"ollama\"\n", 1, "\"a\" serves no model");
         refuses("[[backend]]\nname = \"a\"\nkind = \"ollama\"\nmodel = \"m\"\n", 4, "[[model]]");
@@ -288,7 +302,7 @@ mod tests {
     #[test]
     fn the_papers_example_is_read() {
         let text = format!(
-            "[worker]\nmetrics = \"127.0.0.1:9464\"\n[[backend]]\nname = \"demo\"\nkind = \"embedded\"\n\
+            "[worker]\nmetrics = \"127.0.0.1:9464\"\nrequests_per_minute = 30\n[[backend]]\nname = \"demo\"\nkind = \"embedded\"\n\
              model = \"smollm2\"\nquant = \"q8_0\"\nthreads = 1\nmax_concurrency = 2\n{GPU}\
              api_key_file = \"openai_key\"\nmax_concurrency = \"auto\"\n\
              timeouts = {{ connect = \"5s\", first_token = \"90s\", idle = \"30s\" }}\n{LLAMA}\
@@ -315,6 +329,9 @@ mod tests {
         assert!(smollm.preset.is_some());
         assert_eq!(config.notices.len(), 1, "prices: {:?}", config.notices);
         assert_eq!(config.metrics, SocketAddr::from(([127, 0, 0, 1], 9464)));
+        assert_eq!(config.requests_per_minute, 30);
+        assert!(config.summary().contains("30 questions a minute at most"), "{}", config.summary());
+        assert_eq!(read("").unwrap().requests_per_minute, DEFAULT_REQUESTS_PER_MINUTE);
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub(super) struct Worker {
     pub ws_port: Option<u16>,
     pub external: Option<Vec<Spanned<String>>>,
     pub metrics: Option<Spanned<String>>,
+    pub requests_per_minute: Option<Spanned<u32>>,
 }
 
 /// `[[backend]]`

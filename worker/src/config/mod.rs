@@ -26,6 +26,9 @@ pub const DEFAULT_WS_PORT: u16 = 26_401;
 pub const DEFAULT_MODEL: &str = "smollm2";
 /// Context of the embedded default, in tokens: enough for a demo, small enough for its cache.
 const DEFAULT_CONTEXT: u32 = 2_048;
+/// Questions a minute when the file names no number: ten a second are more than most machines answer, and few enough
+/// that a flood leaves a machine with a large queue time for the others.
+pub const DEFAULT_REQUESTS_PER_MINUTE: u32 = 600;
 /// Longest answer of the embedded default, in tokens.
 const DEFAULT_OUTPUT: u32 = 512;
 
@@ -46,6 +49,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where dashboard and metrics listen, on this computer alone; port 0 takes a free one.
     pub metrics: SocketAddr,
+    /// Questions taken a minute for each hour's key, 0 for no limit.
+    pub requests_per_minute: u32,
     /// What runs models.
     pub backends: Vec<Backend>,
     /// What is offered.
@@ -221,6 +226,10 @@ impl Config {
             format!("configuration is good ({source})"),
             format!("provider {} ({:?}), {} mode", self.provider_id, self.provider_name, self.mode.as_str()),
         ];
+        lines.push(match self.requests_per_minute {
+            0 => "admits everybody, without a limit".into(),
+            limit => format!("admits everybody, {limit} questions a minute at most"),
+        });
         for model in &self.models {
             let names: Vec<&str> = model
                 .backends
