@@ -295,7 +295,7 @@ impl Client {
                 return self.missed(id, now, out);
             }
             let model = exchange.model.clone();
-            self.standing.ended(provider, &model, Outcome::Silent, now);
+            self.judge(provider, &model, Outcome::Silent, now, out);
             self.leave(id, now, rng, out);
             return self.advance(ask, now, rng, out);
         }
@@ -373,7 +373,7 @@ impl Client {
         let (provider, model) = (exchange.provider, exchange.model.clone());
         self.wipe(id, Millis(0));
         let outcome = if refusal.0 == 5 { Outcome::Overloaded } else { Outcome::Refused };
-        self.standing.ended(provider, &model, outcome, now);
+        self.judge(provider, &model, outcome, now, out);
         if left {
             return;
         }

@@ -4,6 +4,7 @@
 use super::{AskId, Client, Effect, Event, ask::PREKEY_MS};
 use crate::announcement::registry::Heard;
 use crate::effect::{Millis, Row, Table};
+use crate::health::Outcome;
 use crate::identity::ProviderId;
 use crate::quota::Quota;
 use crate::topic::{self, COMMON_SHARD};
@@ -133,6 +134,19 @@ impl Client {
         if let Some(seen) = self.registry.seen(&id, now) {
             out.push(Effect::Event(Event::Provider(seen)));
         }
+    }
+
+    /// A request ended, and with it how its provider stands may be another, which is told at once.
+    pub(super) fn judge(
+        &mut self,
+        id: ProviderId,
+        model: &str,
+        outcome: Outcome,
+        now: Millis,
+        out: &mut Vec<Effect>,
+    ) {
+        self.standing.ended(id, model, outcome, now);
+        self.tell(id, now, out);
     }
 
     fn query(&mut self, now: Millis, out: &mut Vec<Effect>) {

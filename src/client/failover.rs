@@ -46,7 +46,7 @@ impl Client {
     ) {
         let Some(exchange) = self.exchanges.get(&id) else { return };
         let (ask, provider, model) = (exchange.ask, exchange.provider, exchange.model.clone());
-        self.standing.ended(provider, &model, outcome, now);
+        self.judge(provider, &model, outcome, now, out);
         let next = self.next_provider(ask, now, rng);
         let Some(question) = self.questions.get_mut(&ask) else { return };
         let was_shown = question.winner == Some(id);

@@ -262,11 +262,11 @@ impl Client {
         let ok = stream.receipt == Verdict::Good;
         let (provider, model, tokens) = (exchange.provider, exchange.model.clone(), stream.tokens);
         let streamed = exchange.first.map(|first| now.0.saturating_sub(first.0));
-        let health = self.standing.health(provider, &model);
         if let Some(ms) = streamed {
-            health.streamed(tokens, ms, now);
+            self.standing.health(provider, &model).streamed(tokens, ms, now);
         }
-        health.end(if ok { Outcome::Answered } else { Outcome::BadReceipt }, now);
+        let outcome = if ok { Outcome::Answered } else { Outcome::BadReceipt };
+        self.judge(provider, &model, outcome, now, out);
         if profile != Profile::High {
             self.say(id, &Control::Done { ok }, now, rng, out);
         }

@@ -175,6 +175,10 @@ fn where_nobody_can_go_on_it_is_asked_anew_below_the_cut() {
     ended_at(&mut network, ask.id);
     assert_eq!(network.clients[client].end(ask.id), Some(&End::Complete));
     assert_eq!(continued(&network, ask.id), [true]);
+    // How it stands after it failed is told with the cut, so that the screen shows it now and not with its next word.
+    let told = &network.clients[client].events;
+    let cut = told.iter().position(|event| matches!(event, Event::Continued { .. })).expect("it was cut");
+    assert!(told[..cut].iter().rev().take(4).any(|event| matches!(event, Event::Provider(seen) if seen.id == one)));
     let text = network.clients[client].text(ask.id);
     let whole = expected(&ask);
     let cut = text.strip_suffix(whole.as_str()).expect("the whole answer stands below the cut");
