@@ -26,6 +26,13 @@ pub const WAITING_HAPPENINGS: usize = 1_024;
 /// Longest payload taken from a node in bytes: the protocol's largest with room for Waku's fields (section 5.10).
 pub const LONGEST_PAYLOAD: u32 = 150_000;
 
+/// A node that took longer to answer is passed over for another one, in milliseconds: its machine may hang while its
+/// connection stays open.
+const LATE_MS: u32 = 1_000;
+
+/// So long, in milliseconds; then it may be well again.
+const AVOID_MS: u32 = 30_000;
+
 /// First and longest pause before a node is dialled again, in milliseconds.
 const PAUSES_MS: (u32, u32) = (250, 30_000);
 
@@ -101,6 +108,14 @@ struct Node {
     peer: String,
     state: NodeState,
     light: Option<LightNode>,
+    /// Others are used until then, a monotonic time in milliseconds.
+    avoided_until: f64,
+}
+
+impl Node {
+    fn is_usable(&self) -> bool {
+        self.light.is_some() && self.avoided_until < platform::monotonic_ms()
+    }
 }
 
 #[derive(Clone, PartialEq)]
@@ -148,7 +163,7 @@ impl Transport {
         for address in entry_nodes {
             if let Some(peer) = route::entry_peer(address) {
                 let (address, peer) = (address.clone(), peer.to_owned());
-                inner.nodes.push(Node { address, peer, state: NodeState::Connecting, light: None });
+                inner.nodes.push(Node { address, peer, state: NodeState::Connecting, light: None, avoided_until: 0.0 });
             }
         }
         let (run, count) = (inner.run, inner.nodes.len());
@@ -175,6 +190,15 @@ impl Transport {
     pub fn connected_peers(&self) -> Vec<String> {
         let inner = self.0.borrow();
         inner.nodes.iter().filter(|node| node.light.is_some()).map(|node| node.peer.clone()).collect()
+    }
+
+    /// Uses other nodes than these for a while, where there are some: they did not answer in time, or their provider fell
+    /// silent.
+    pub fn avoid(&self, peers: &[String]) {
+        for node in self.0.borrow_mut().nodes.iter_mut().filter(|node| peers.contains(&node.peer)) {
+            node.avoided_until = after(AVOID_MS);
+        }
+        self.place_all();
     }
 
     fn report(&self, happening: Happening) {

@@ -137,14 +137,7 @@ impl Client {
     }
 
     /// A request ended, and with it how its provider stands may be another, which is told at once.
-    pub(super) fn judge(
-        &mut self,
-        id: ProviderId,
-        model: &str,
-        outcome: Outcome,
-        now: Millis,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn judge(&mut self, id: ProviderId, model: &str, outcome: Outcome, now: Millis, out: &mut Vec<Effect>) {
         self.standing.ended(id, model, outcome, now);
         self.tell(id, now, out);
     }

@@ -89,7 +89,12 @@ impl Background {
             Event::Resumed { ask, provider, text_bytes, json_events } => {
                 self.resumed(ask, provider, text_bytes, json_events);
             }
-            Event::Stalled(ask) => self.change(ask, |message, _| message.phase = "stalled".into()),
+            Event::Stalled(ask) => {
+                // Its machine may hang, and with it the node by which we came.
+                let provider = self.running.get(&ask.0).and_then(|running| running.provider);
+                self.transport.avoid(&self.owner(provider).peer_ids);
+                self.change(ask, |message, _| message.phase = "stalled".into());
+            }
             Event::Ended { ask, end } => self.end(ask, &end),
         }
     }

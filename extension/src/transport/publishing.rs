@@ -1,6 +1,6 @@
 //! Sending: over a node that is not the provider's own if there is one, and when it does not take it over the next.
 
-use super::{Happening, Owner, Transport, within};
+use super::{Happening, LATE_MS, Owner, Transport, within};
 use crate::route;
 use privacyai::effect::Publication;
 use wasm_bindgen_futures::spawn_local;
@@ -8,7 +8,7 @@ use wasm_bindgen_futures::spawn_local;
 /// Publications on their way at once; each question has one and a few control frames, so more is a fault.
 const UNDER_WAY: usize = 64;
 
-/// Time for a node to take a publication, in milliseconds.
+/// Time for the last node of all to take a publication, in milliseconds.
 const SEND_MS: u32 = 5_000;
 
 /// Time given to subscriptions that are being made, in milliseconds: after it the answer's repair has to do.
@@ -50,12 +50,17 @@ impl Transport {
             let lights: Vec<_> =
                 inner.nodes.iter().filter_map(|node| Some((node.peer.clone(), node.light.clone()?))).collect();
             let peers: Vec<&str> = lights.iter().map(|(peer, _)| peer.as_str()).collect();
-            let order = route::order(&peers, &owner.peer_ids, back.as_deref(), attempt);
+            let late: Vec<&str> =
+                inner.nodes.iter().filter(|node| !node.is_usable()).map(|node| node.peer.as_str()).collect();
+            let order = route::order(&peers, &owner.peer_ids, &late, back.as_deref(), attempt);
             (lights, order)
         };
-        for (peer, light) in order.iter().take(NODES).filter_map(|index| lights.get(*index)) {
-            if within(SEND_MS, light.publish(message)).await == Some(true) {
-                return Some(peer.clone());
+        let last = order.len().min(NODES).saturating_sub(1);
+        for (at, (peer, light)) in order.iter().take(NODES).filter_map(|index| lights.get(*index)).enumerate() {
+            match within(if at == last { SEND_MS } else { LATE_MS }, light.publish(message)).await {
+                Some(true) => return Some(peer.clone()),
+                Some(false) => {}
+                None => self.avoid(std::slice::from_ref(peer)),
             }
         }
         None

@@ -1,7 +1,7 @@
 //! Receiving: which topic is subscribed at which node, again after a node came back, and store queries.
 
 use super::light_node::{self, Decoder, LightNode};
-use super::{Happening, LONGEST_PAYLOAD, Owner, Query, Transport, within};
+use super::{Happening, LATE_MS, LONGEST_PAYLOAD, Node, Owner, Query, Transport, within};
 use crate::platform;
 use crate::route;
 use futures::channel::{mpsc, oneshot};
@@ -12,6 +12,9 @@ use wasm_bindgen_futures::spawn_local;
 
 /// Tries to have a subscription confirmed by a node that is connected, and the pause between two in milliseconds.
 const TRIES: (u32, u32) = (5, 200);
+
+/// A node that is the only one has so long to confirm a subscription, in milliseconds.
+const CONFIRM_MS: u32 = 10_000;
 
 /// A node has so long to confirm the end of a subscription, in milliseconds.
 const LEAVE_MS: u32 = 2_000;
@@ -28,13 +31,16 @@ const TOPICS: usize = 256;
 /// Called with the node's peer id, once that is bound, and each message.
 type Listener = Closure<dyn FnMut(JsValue, JsValue)>;
 
+/// A node that confirmed a subscription, and what it was subscribed by.
+type Bound = (usize, LightNode, Decoder);
+
 /// One subscribed topic.
 pub(super) struct Subscription {
     shard: u16,
     owner: Owner,
     callback: Rc<Listener>,
     /// The nodes that confirmed it.
-    bound: Vec<(usize, LightNode, Decoder)>,
+    bound: Vec<Bound>,
     /// Nodes at which it is being made.
     making: Vec<usize>,
 }
@@ -98,7 +104,7 @@ impl Transport {
         let of =
             |subscription: &&Subscription| owner.provider.is_some() && subscription.owner.provider == owner.provider;
         let subscription = inner.subscriptions.values().find(of)?;
-        let index = subscription.bound.first().map(|(index, ..)| *index).or(subscription.making.first().copied())?;
+        let index = subscription.bound.last().map(|(index, ..)| *index).or(subscription.making.first().copied())?;
         Some(inner.nodes.get(index)?.peer.clone())
     }
 
@@ -119,13 +125,8 @@ impl Transport {
 
     /// A node came: it gets its subscriptions and the queries of this configuration.
     pub(super) fn serve_node(&self, run: u64, index: usize) {
-        let (topics, queries) = {
-            let inner = self.0.borrow();
-            (inner.subscriptions.keys().cloned().collect::<Vec<_>>(), inner.queries.clone())
-        };
-        for topic in topics {
-            self.place(&topic);
-        }
+        self.place_all();
+        let queries = self.0.borrow().queries.clone();
         for query in queries {
             self.query_node(run, index, query);
         }
@@ -133,7 +134,7 @@ impl Transport {
 
     /// A node went: what it listened for moves to another.
     pub(super) fn release_node(&self, run: u64, index: usize) {
-        let topics: Vec<String> = {
+        {
             let mut inner = self.0.borrow_mut();
             if inner.run != run {
                 return;
@@ -141,8 +142,13 @@ impl Transport {
             for subscription in inner.subscriptions.values_mut() {
                 subscription.bound.retain(|(at, ..)| *at != index);
             }
-            inner.subscriptions.keys().cloned().collect()
-        };
+        }
+        self.place_all();
+    }
+
+    /// Begins to subscribe each topic at every node where it should be and is not.
+    pub(super) fn place_all(&self) {
+        let topics: Vec<String> = self.0.borrow().subscriptions.keys().cloned().collect();
         for topic in topics {
             self.place(&topic);
         }
@@ -187,10 +193,14 @@ impl Transport {
         let has = |index: usize| {
             subscription.bound.iter().any(|(at, ..)| *at == index) || subscription.making.contains(&index)
         };
-        let usable: Vec<usize> =
+        let mut usable: Vec<usize> =
             inner.nodes.iter().enumerate().filter(|(_, node)| node.light.is_some()).map(|(index, _)| index).collect();
         if subscription.owner.provider.is_none() {
             return usable.into_iter().filter(|index| !has(*index)).collect();
+        }
+        let answers = |index: &usize| inner.nodes.get(*index).is_some_and(Node::is_usable);
+        if usable.iter().any(answers) {
+            usable.retain(answers);
         }
         if usable.iter().any(|index| has(*index)) {
             return Vec::new();
@@ -199,7 +209,7 @@ impl Transport {
             usable.iter().filter_map(|index| inner.nodes.get(*index)).map(|node| node.peer.as_str()).collect();
         // Which of equal nodes is used is drawn anew each time.
         let own = &subscription.owner.peer_ids;
-        let order = route::order(&peers, own, None, 0);
+        let order = route::order(&peers, own, &[], None, 0);
         let equal = order.iter().filter(|at| peers.get(**at).is_some_and(|peer| !own.iter().any(|id| id == peer)));
         let spread = equal.count().max(1);
         let drawn = usize::from(platform::random::<1>()[0]) % spread;
@@ -216,26 +226,39 @@ impl Transport {
                 self.0.borrow().subscriptions.get(topic).map(|known| (known.shard, Rc::clone(&known.callback)));
             let (Some((shard, callback)), Some(peer)) = (wanted, self.peer(index)) else { return };
             let Ok(decoder) = light.decoder(topic, shard) else { return };
-            if light.subscribe(&decoder, &from(&callback, &peer)).await {
-                let confirmed = (index, light.clone(), decoder.clone());
-                if !self.keep_bound(topic, &callback, confirmed) {
-                    light.unsubscribe(&decoder).await;
+            let other = self.0.borrow().nodes.iter().enumerate().any(|(at, node)| at != index && node.is_usable());
+            let ms = if other { LATE_MS } else { CONFIRM_MS };
+            match within(ms, light.subscribe(&decoder, &from(&callback, &peer))).await {
+                Some(true) => {
+                    let confirmed = (index, light.clone(), decoder);
+                    return self.keep_bound(topic, &callback, confirmed);
                 }
-                return;
+                Some(false) => platform::sleep(pause).await,
+                None => {
+                    drop_bound([(index, light.clone(), decoder)].into(), callback);
+                    self.avoid(&[peer]);
+                    if other {
+                        return;
+                    }
+                }
             }
-            platform::sleep(pause).await;
         }
     }
 
-    /// Notes a confirmed subscription; false when nobody wants it any more.
-    fn keep_bound(&self, topic: &str, callback: &Rc<Listener>, confirmed: (usize, LightNode, Decoder)) -> bool {
+    /// Notes a confirmed subscription, unless nobody wants it any more. A provider's topic stays at one node: at the
+    /// newest, since it moved there because the other one hangs.
+    fn keep_bound(&self, topic: &str, callback: &Rc<Listener>, confirmed: Bound) {
+        let mut over = Vec::new();
         match self.0.borrow_mut().subscriptions.get_mut(topic) {
             Some(subscription) if Rc::ptr_eq(&subscription.callback, callback) => {
+                if subscription.owner.provider.is_some() {
+                    over = std::mem::take(&mut subscription.bound);
+                }
                 subscription.bound.push(confirmed);
-                true
             }
-            _ => false,
+            _ => over.push(confirmed),
         }
+        drop_bound(over, Rc::clone(callback));
     }
 
     /// The newest messages are asked for apart, at the same time: whoever is known already is usable with them alone.
@@ -256,6 +279,17 @@ impl Transport {
                 }
             });
         }
+    }
+}
+
+/// Ends these subscriptions; only then no node can call `callback` any more.
+fn drop_bound(over: Vec<Bound>, callback: Rc<Listener>) {
+    for (_, light, decoder) in over {
+        let callback = Rc::clone(&callback);
+        spawn_local(async move {
+            within(LEAVE_MS, light.unsubscribe(&decoder)).await;
+            drop(callback);
+        });
     }
 }
 
