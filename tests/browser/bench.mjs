@@ -8,18 +8,19 @@ import { promisify } from "node:util";
 import { remove, temporary } from "./ending.mjs";
 import { Browser, dist, until } from "./extension.mjs";
 import { Market } from "./market.mjs";
+import { seen_change, taken_over } from "./outages.mjs";
 
 const rows = [];
 const wanted = process.argv.slice(2);
 
-/** Adds a row of samples; `must` is a limit that the median has to keep, from above unless `least`. */
-function row(name, unit, samples, must, { least = false, against = null } = {}) {
+/** Adds a row of samples; `must` is a limit that the median, or the part `by` of them, has to keep, from above unless `least`. */
+function row(name, unit, samples, must, { least = false, against = null, by = 0.5 } = {}) {
   const sorted = [...samples].sort((a, b) => a - b);
   const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
-  const value = at(0.5);
+  const value = at(by);
   const base = against ? [...against].sort((a, b) => a - b)[Math.floor(against.length / 2)] : null;
   rows.push({
-    name, value, unit, against: base, ratio: base ? value / base : null, min: sorted[0], median: value, p95: at(0.95),
+    name, value, unit, against: base, ratio: base ? value / base : null, min: sorted[0], median: at(0.5), p95: at(0.95),
     n: sorted.length, must, kept: least ? value >= must : value <= must,
   });
   const round = (number) => (number === null ? "-" : Number(number.toPrecision(4)));
@@ -235,9 +236,13 @@ async function throughput(market) {
   row("worker_requests_per_core_s", "/s", JSON.parse(stdout).requests_per_core_s, 300, { least: true });
 }
 
-/** Straggling providers, in virtual time: with and without a second one asked. */
-function failover() {
+/** Straggling providers in virtual time, with and without a second one asked; dying and leaving ones in real time. */
+async function failover() {
   const hedging = JSON.parse(execFileSync(process.env.HEDGING, { encoding: "utf8" }));
   row("hedge_p99_ratio", "", [hedging.with_ms / hedging.without_ms], 0.5);
   row("hedge_requests_ratio", "", [hedging.requests], 1.1);
+  row("failover_added_ms", "ms", await taken_over(), 2_000, { by: 0.95 });
+  const shown = await seen_change();
+  for (const [what, samples] of Object.entries(shown)) row(`status_visible_${what}_ms`, "ms", samples, 1_000, { by: 0.95 });
+  row("status_visible_ms", "ms", Object.values(shown).flat(), 1_000, { by: 0.95 });
 }

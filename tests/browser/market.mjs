@@ -78,7 +78,8 @@ class Worker {
   }
 
   async start() {
-    const { folder } = this.market;
+    const { folder, pinned } = this.market;
+    if (pinned && this.facts) await this.pin_ports();
     const ready = join(folder, `${this.handle}.ready.json`);
     await rm(ready, { force: true });
     const args = ["run", "--ready-file", ready, ...(this.config ? ["--config", this.config] : [])];
@@ -93,6 +94,15 @@ class Worker {
       throw new Error(`${error.message}\n${this.program.lastWords()}`);
     });
     return this;
+  }
+
+  /** Comes back under the addresses that it had, as a node does that others enter by. */
+  async pin_ports() {
+    const config = await readFile(this.config, "utf8");
+    if (config.includes("tcp_port")) return;
+    const port = (kind) => this.facts.addresses.map((address) => kind.exec(address)?.[1]).find(Boolean);
+    const ports = `[worker]\ntcp_port = ${port(/\/tcp\/(\d+)\/p2p/)}\nws_port = ${port(/\/tcp\/(\d+)\/ws/)}\n`;
+    await writeFile(this.config, ports + config);
   }
 
   get id() {
@@ -116,10 +126,11 @@ export class Market {
    * `providers`: `{handle, name, words}`, answering by the test server with so many words (as many
    * as one of its models lists: 1, 2, 5, 10, 20, 50, ... 10,000) or by the test server's `model` of a fault, under the
    * model id `offered`; without either by the embedded model. `continues`: it goes on from a given beginning. `pace`: of the test server. `free_daily`: free requests a day that the invite names; more than the
-   * network's own where a case asks more.
+   * network's own where a case asks more. `pinned`: a worker that is started again has the ports that it had.
    */
-  static async open({ providers, pace = {}, free_daily = 1_000_000 }) {
+  static async open({ providers, pace = {}, free_daily = 1_000_000, pinned = false }) {
     const market = new Market();
+    market.pinned = pinned;
     market.folder = await temporary("market");
     market.workers = [];
     try {
