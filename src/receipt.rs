@@ -2,10 +2,12 @@
 //! HMACs, so that a published receipt lets nobody else try short texts against it.
 
 use crate::{
-    announcement::{Kind, Signed},
+    announcement::{Kind, MAX_SIGNED, Signed},
     cbor,
+    effect::Millis,
     error::Error,
     identity::{OperationalKey, ProviderId, PublicKey},
+    message::MAX_MODEL_ID,
 };
 use alloc::{string::String, vec::Vec};
 use rand_core::CryptoRng;
@@ -128,6 +130,50 @@ impl Receipt {
             response_commitment: response,
             channel: channel.zip(cumulative),
         })
+    }
+}
+
+/// A right receipt as a client keeps it, with what it takes to verify it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// When its answer ended, by the client's clock.
+    pub at: Millis,
+    /// The key that signed it; [`Receipt::open`] takes it.
+    pub operational: PublicKey,
+    /// The model's id, which the receipt has as a hash.
+    pub model: String,
+    /// The receipt as it came.
+    pub wire: Vec<u8>,
+}
+
+impl Kept {
+    /// The stored row.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut map = cbor::Map::new();
+        map.uint(0, 1u8).uint(1, self.at.0).bytes(2, &self.operational).text(3, &self.model).bytes(4, &self.wire);
+        map.finish()
+    }
+
+    /// Reads a stored row.
+    ///
+    /// # Errors
+    /// `Malformed` when it is none.
+    pub fn decode(row: &[u8]) -> Result<Self, Error> {
+        let mut kept = Self { at: Millis(0), operational: [0; 33], model: String::new(), wire: Vec::new() };
+        let mut reader = cbor::Reader::new(row);
+        reader.map(|key, r| {
+            match key {
+                0 if r.uint()? == 1 => {}
+                1 => kept.at = Millis(r.uint()?),
+                2 => kept.operational = r.fixed()?,
+                3 => kept.model = r.text(MAX_MODEL_ID)?.into(),
+                4 => kept.wire = r.bytes(MAX_SIGNED)?.into(),
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        reader.finish()?;
+        Ok(kept)
     }
 }
 

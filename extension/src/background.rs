@@ -21,7 +21,7 @@ use futures::stream::{self, select_all};
 use gloo::timers::callback::Timeout;
 use network::Way;
 use panels::{PanelEvent, Panels};
-use privacyai::client::{AskId, Client, Effect, Input, Seen, Window};
+use privacyai::client::{AskId, Client, Effect, Input, KNOWN, Seen, Window};
 use privacyai::effect::{Batch, Millis, Row, Table};
 use privacyai::identity::ProviderId;
 use privacyai::map::Map;
@@ -41,9 +41,6 @@ const LONGEST_SLEEP_MS: u64 = 600_000;
 
 /// Providers kept to show: as many as the client's table holds (protocol section 5.10).
 const PROVIDERS: usize = 2_048;
-
-/// What the client machine knew when it was last stored.
-const KNOWN: [Table; 4] = [Table::Providers, Table::Health, Table::Ratings, Table::Quota];
 
 /// Starts the background in this context, with what makes light nodes.
 #[wasm_bindgen]
@@ -222,7 +219,11 @@ impl Background {
 
     async fn carry(&mut self, effect: Effect) {
         match effect {
-            Effect::Persist(batch) => self.write(batch).await,
+            Effect::Persist(mut batch) => {
+                // An answer that ends is stored with its receipt and the day's count, or none of them.
+                batch.extend(self.book.changes());
+                self.write(batch).await;
+            }
             Effect::Subscribe { content_topic, shard, provider } => {
                 self.transport.subscribe(&content_topic, shard, self.owner(provider));
             }

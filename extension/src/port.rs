@@ -123,6 +123,8 @@ tagged! {
         },
         /// What was asked, by day and provider: answered by [`Update::Usage`].
         Usage = "usage",
+        /// All receipts as JSON text: answered by [`Update::Receipts`].
+        Receipts = "receipts",
         /// Take conversations of an exported file in: answered by [`Update::Imported`].
         Import = "import" {
             /// They.
@@ -211,6 +213,11 @@ tagged! {
             json: String,
             /// The one conversation in it, if it was asked for.
             conversation: Option<String>,
+        },
+        /// The receipts' JSON text.
+        Receipts = "receipts" {
+            /// The file's content.
+            json: String,
         },
         /// What was asked, from the kept conversations.
         Usage = "usage" {

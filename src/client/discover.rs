@@ -23,6 +23,7 @@ impl Client {
     pub(super) fn restore(&mut self, rows: &[Row], resumed: &[AskId], now: Millis, out: &mut Vec<Effect>) {
         self.registry.restore(rows);
         self.standing.restore(rows);
+        self.receipts.restore(rows, now);
         let resumed: Vec<u64> = resumed.iter().map(|ask| ask.0).collect();
         let open = Millis(now.0.saturating_add(PREKEY_MS));
         let quota = rows.iter().find(|row| row.table == Table::Quota);
@@ -105,6 +106,7 @@ impl Client {
         self.registry.forget();
         self.early.clear();
         let batch = self.standing.forget();
+        self.receipts.forget();
         if !batch.is_empty() {
             out.push(Effect::Persist(batch));
         }

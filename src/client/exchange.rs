@@ -14,7 +14,7 @@ use crate::envelope::{
 };
 use crate::identity::ProviderId;
 use crate::map::Map;
-use crate::message::{Profile, RecordReader};
+use crate::message::{Profile, RecordReader, Usage};
 use alloc::{string::String, vec::Vec};
 
 /// Copies with the right tag that may fail to open before the next attempt is asked for (protocol section 5.5).
@@ -88,25 +88,24 @@ pub(super) struct Stream {
     pub(super) text_bytes: u64,
     pub(super) base: u64,
     pub(super) json_events: u64,
-    /// Completion tokens, as the provider counts.
-    pub(super) tokens: u64,
+    /// As the provider counts.
+    pub(super) usage: Usage,
     pub(super) error: Option<(u16, u16)>,
-    pub(super) receipt: Verdict,
+    pub(super) receipt: Claim,
     pub(super) stalled: Flow,
     pub(super) mirrored: Millis,
     pub(super) dirty: Dirty,
 }
 
-/// What is known of the receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Verdict {
-    /// It has not come.
-    Awaited = 0,
-    /// It verified.
-    Good = 1,
-    /// It did not.
-    Bad = 2,
+/// What came as the receipt. It is judged when the answer has ended: it must speak of all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Nothing yet.
+    Awaited,
+    /// This.
+    Came(Vec<u8>),
+    /// More than one, so none.
+    Many,
 }
 
 /// What the user was told of the flow.
@@ -147,9 +146,9 @@ impl Stream {
             text_bytes: 0,
             base: 0,
             json_events: 0,
-            tokens: 0,
+            usage: Usage { prompt: 0, completion: 0, finish: String::new(), source: 0 },
             error: None,
-            receipt: Verdict::Awaited,
+            receipt: Claim::Awaited,
             stalled: Flow::Flows,
             mirrored: now,
             dirty: Dirty::No,

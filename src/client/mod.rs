@@ -9,6 +9,7 @@ mod failover;
 mod leave;
 mod order;
 mod probe;
+mod receipts;
 mod resume;
 mod standing;
 mod stream;
@@ -38,8 +39,12 @@ use exchange::{Exchange, ExchangeId, Tags};
 use probe::Probes;
 pub use probe::Window;
 use rand_core::CryptoRng;
+use receipts::Receipts;
 use standing::Standing;
 pub use standing::{Hedging, Wishes};
+
+/// The tables whose rows a client takes back at its start.
+pub const KNOWN: [Table; 5] = [Table::Providers, Table::Health, Table::Ratings, Table::Quota, Table::Receipts];
 
 /// The one row of `Table::Quota`.
 const QUOTA_KEY: &[u8] = b"free";
@@ -84,8 +89,7 @@ pub struct Ask {
 /// Everything that can happen to a client.
 #[derive(Debug)]
 pub enum Input {
-    /// The stored rows of `Table::Providers`, `Health`, `Ratings` and `Quota`, once, first; and the questions that
-    /// [`Input::Resume`] will bring back.
+    /// The stored rows of [`KNOWN`], once, first; and the questions that [`Input::Resume`] will bring back.
     Restored(Vec<Row>, Vec<AskId>),
     /// How providers shall be chosen from now on.
     Wishes(Wishes),
@@ -128,7 +132,7 @@ pub enum Input {
 /// What a client asks of its edge.
 #[derive(Debug)]
 pub enum Effect {
-    /// Write these rows before what follows.
+    /// Write these rows before what follows, together with what the events so far changed of an answer.
     Persist(Batch),
     /// Receive this content topic by filter, from the nodes that the route allows.
     Subscribe {
@@ -311,6 +315,7 @@ pub struct Client {
     standing: Standing,
     quota: Quota,
     probes: Probes,
+    receipts: Receipts,
     /// A service node is connected.
     online: bool,
     questions: Map<AskId, Question>,
@@ -408,6 +413,7 @@ impl Client {
         let mut batch = self.standing.take_batch();
         let row = self.quota.take_row();
         batch.extend(row.map(|row| Write { table: Table::Quota, key: QUOTA_KEY.into(), value: Some(row) }));
+        batch.extend(self.receipts.take_batch());
         if !batch.is_empty() {
             out.push(Effect::Persist(batch));
         }

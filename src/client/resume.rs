@@ -3,13 +3,14 @@
 use super::{
     Ask, AskId, Choice, Client, Effect, End, Event,
     ask::Question,
-    exchange::{Dirty, Exchange, ExchangeId, Phase, Stream, Verdict},
+    exchange::{Claim, Dirty, Exchange, ExchangeId, Phase, Stream},
 };
+use crate::announcement::MAX_SIGNED;
 use crate::cbor;
 use crate::effect::Millis;
 use crate::envelope::response::ClientSession;
 use crate::error::Error;
-use crate::message::{MAX_MODEL_ID, MAX_RECORD, RecordReader, RecordsDigest};
+use crate::message::{MAX_MODEL_ID, MAX_RECORD, RecordReader, RecordsDigest, Usage};
 use alloc::{string::String, vec::Vec};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -34,7 +35,14 @@ impl Client {
         map.uint(0, 1u8).bytes(1, &session).uint(2, stream.order.next()).bytes(3, &stream.reader.digest().to_bytes());
         map.bytes(4, stream.reader.rest()).uint(5, stream.text_bytes).uint(6, stream.json_events);
         map.uint(7, stream.numbers.reserved()).text(8, &exchange.model);
-        map.uint(9, stream.receipt as u8);
+        let Usage { prompt, completion, finish, source } = &stream.usage;
+        map.uint(9, *prompt).uint(10, *completion).text(11, finish).uint(12, *source);
+        match &stream.receipt {
+            Claim::Awaited => {}
+            Claim::Came(wire) => drop(map.bytes(13, wire)),
+            // No receipt is empty.
+            Claim::Many => drop(map.bytes(13, &[])),
+        }
         out.push(Effect::Mirror(exchange.ask, Some(map.finish())));
     }
 
@@ -89,7 +97,8 @@ fn decode(bytes: &[u8], now: Millis) -> Result<(Stream, String), Error> {
     const WRONG: Error = Error::malformed("mirror");
     let (mut session, mut next, mut digest, mut rest) = (None, None, None, None);
     let (mut text_bytes, mut json_events, mut control, mut model) = (0, 0, None, None);
-    let mut receipt = Verdict::Awaited;
+    let mut receipt = Claim::Awaited;
+    let mut usage = Usage { prompt: 0, completion: 0, finish: String::new(), source: 0 };
     let mut reader = cbor::Reader::new(bytes);
     reader.map(|key, r| {
         match key {
@@ -102,11 +111,14 @@ fn decode(bytes: &[u8], now: Millis) -> Result<(Stream, String), Error> {
             6 => json_events = r.uint()?,
             7 => control = Some(r.u32()?),
             8 => model = Some(r.text(MAX_MODEL_ID)?),
-            9 => {
-                receipt = match r.uint()? {
-                    1 => Verdict::Good,
-                    2 => Verdict::Bad,
-                    _ => Verdict::Awaited,
+            9 => usage.prompt = r.uint()?,
+            10 => usage.completion = r.uint()?,
+            11 => usage.finish = r.text(MAX_RECORD)?.into(),
+            12 => usage.source = r.u8()?,
+            13 => {
+                receipt = match r.bytes(MAX_SIGNED)? {
+                    [] => Claim::Many,
+                    wire => Claim::Came(wire.into()),
                 }
             }
             _ => return Err(WRONG),
@@ -123,7 +135,8 @@ fn decode(bytes: &[u8], now: Millis) -> Result<(Stream, String), Error> {
     let mut stream = Stream::new(session, next, reader, control, now);
     // Whatever was sent while nobody listened is asked for at once.
     stream.order.ask_now(now);
-    (stream.text_bytes, stream.json_events, stream.receipt) = (text_bytes, json_events, receipt);
+    (stream.text_bytes, stream.json_events) = (text_bytes, json_events);
+    (stream.receipt, stream.usage) = (receipt, usage);
     // Whatever was shown is shown.
     stream.base = 0;
     Ok((stream, model.into()))

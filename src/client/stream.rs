@@ -5,7 +5,7 @@ use super::{
     AskId, Client, Effect, End, Event,
     ask::{Hedge, SILENCE_MS},
     control::Reserve,
-    exchange::{Dirty, Exchange, ExchangeId, Flow, Known, Phase, Stream, Taken, Verdict},
+    exchange::{Claim, Dirty, Exchange, ExchangeId, Flow, Known, Phase, Stream, Taken},
     failover::Left,
     leave::KEEP_MS,
     order::State,
@@ -20,7 +20,6 @@ use crate::envelope::{
 };
 use crate::health::Outcome;
 use crate::message::{Profile, Record, RecordReader, Usage};
-use crate::receipt::{Receipt, model_hash};
 use crate::topic::Topic;
 use alloc::vec::Vec;
 use rand_core::CryptoRng;
@@ -208,7 +207,7 @@ impl Client {
     /// Shows one record.
     fn show(&mut self, id: ExchangeId, record: Record, out: &mut Vec<Effect>) {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
-        let (ask, model) = (exchange.ask, &exchange.model);
+        let ask = exchange.ask;
         let Phase::Streaming(stream) = &mut exchange.phase else { return };
         match record {
             Record::Text(text) => {
@@ -228,14 +227,13 @@ impl Client {
                 }
                 out.push(Effect::Event(Event::Json { ask, json }));
             }
-            Record::Usage(Usage { prompt, completion, finish, source }) => {
-                stream.tokens = completion;
+            Record::Usage(usage) => {
+                stream.usage.clone_from(&usage);
+                let Usage { prompt, completion, finish, source } = usage;
                 out.push(Effect::Event(Event::Usage { ask, prompt, completion, finish, source }));
             }
             Record::Receipt(wire) => {
-                let good = verify(stream, model, &wire);
-                stream.receipt = if good { Verdict::Good } else { Verdict::Bad };
-                out.push(Effect::Event(Event::Receipt { ask, wire: good.then_some(wire) }));
+                stream.receipt = if stream.receipt == Claim::Awaited { Claim::Came(wire) } else { Claim::Many };
             }
             Record::Error { code, retry_after_s } => stream.error = Some((code, retry_after_s)),
         }
@@ -256,11 +254,10 @@ impl Client {
         if let Some((code, retry_after)) = error {
             return self.fell(id, End::Error { code, retry_after }, Outcome::Failed, now, rng, out);
         }
-        if stream.receipt == Verdict::Awaited {
-            out.push(Effect::Event(Event::Receipt { ask, wire: None }));
-        }
-        let ok = stream.receipt == Verdict::Good;
-        let (provider, model, tokens) = (exchange.provider, exchange.model.clone(), stream.tokens);
+        let (provider, model, tokens) = (exchange.provider, exchange.model.clone(), stream.usage.completion);
+        let receipt = self.receipts.keep(stream, &model, now);
+        let ok = receipt.is_some();
+        out.push(Effect::Event(Event::Receipt { ask, wire: receipt }));
         let streamed = exchange.first.map(|first| now.0.saturating_sub(first.0));
         if let Some(ms) = streamed {
             self.standing.health(provider, &model).streamed(tokens, ms, now);
@@ -368,21 +365,6 @@ fn speaks(record: &Record) -> bool {
         Record::Json(_) => true,
         Record::Usage(_) | Record::Receipt(_) | Record::Error { .. } => false,
     }
-}
-
-/// Whether a receipt is signed and speaks of this exchange and of exactly these records.
-fn verify(stream: &Stream, model: &str, wire: &[u8]) -> bool {
-    let session = &stream.session;
-    let commitments = session.commit(&stream.reader.digest().finish());
-    Receipt::open(wire, session.operational()).is_ok_and(|receipt| {
-        receipt.provider == *session.provider()
-            && receipt.op_seq == session.op_seq()
-            && receipt.cb == *session.channel_binding()
-            && receipt.bhash == *session.bhash()
-            && receipt.model == model_hash(model)
-            && receipt.request_commitment == commitments.request
-            && receipt.response_commitment == commitments.response
-    })
 }
 
 /// In `high` nobody shall see where the tail begins, so the topic is kept at least until the tail is over; 0 is as long

@@ -1,5 +1,7 @@
 //! Scores of users: order and repetition do not matter, they stay between 1 and 5, and age takes weight away.
 
+mod receipts;
+
 use privacyai::{
     effect::Millis,
     identity::ProviderId,

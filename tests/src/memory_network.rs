@@ -136,8 +136,7 @@ impl Network {
         node.client = Client::new();
         node.topics.clear();
         node.wake = None;
-        let tables = [Table::Providers, Table::Health, Table::Ratings, Table::Quota];
-        let rows = tables.into_iter().flat_map(|table| node.rows.of(table)).collect();
+        let rows = client::KNOWN.into_iter().flat_map(|table| node.rows.of(table)).collect();
         let resumed = node.mirrors.keys().copied().collect();
         self.client(index, client::Input::Restored(rows, resumed));
         self.client(index, client::Input::Connected);

@@ -11,7 +11,9 @@ use crate::settings;
 use crate::storage::Storage;
 use crate::usage::Usage;
 use privacyai::client::{Ask, AskId, Client, Input, Window};
+use privacyai::effect::Table;
 use privacyai::identity::ProviderId;
+use privacyai::receipt::{Kept, Receipt};
 use privacyai::reputation::Rating;
 use std::str::FromStr;
 
@@ -107,6 +109,10 @@ impl Background {
             Command::Export { conversation } => {
                 let json = self.export(conversation.as_deref()).await;
                 self.panels.tell(panel, &Update::Exported { json, conversation });
+            }
+            Command::Receipts => {
+                let json = self.receipts().await;
+                self.panels.tell(panel, &Update::Receipts { json });
             }
             Command::Usage => {
                 let rows = self.usage().await;
@@ -282,6 +288,34 @@ impl Background {
         usage.rows()
     }
 
+    /// The kept receipts with what it takes to verify them.
+    async fn receipts(&self) -> String {
+        let rows = self.database.scan(Table::Receipts).await.unwrap_or_default();
+        let receipts: Vec<serde_json::Value> = rows
+            .iter()
+            .filter_map(|row| {
+                let kept = Kept::decode(&row.value).ok()?;
+                let receipt = Receipt::open(&kept.wire, &kept.operational).ok()?;
+                Some(json::object(vec![
+                    ("at_ms", kept.at.0.into()),
+                    ("provider", receipt.provider.to_string().into()),
+                    ("model", kept.model.into()),
+                    ("prompt", receipt.prompt.into()),
+                    ("completion", receipt.completion.into()),
+                    ("finish", receipt.finish.into()),
+                    ("signed_by", hex(&kept.operational).into()),
+                    ("receipt", hex(&kept.wire).into()),
+                ]))
+            })
+            .collect();
+        json::object(vec![
+            ("format", "privacyai-receipts".into()),
+            ("version", 1.into()),
+            ("receipts", receipts.into()),
+        ])
+        .to_string()
+    }
+
     async fn export(&mut self, only: Option<&str>) -> String {
         let mut conversations = Vec::new();
         for id in only.map_or_else(|| self.book.ids(), |id| vec![id.to_owned()]) {
@@ -331,5 +365,9 @@ fn new_ask() -> u64 {
 }
 
 fn new_id() -> String {
-    platform::random::<8>().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&platform::random::<8>())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -75,7 +75,7 @@ fn name_of(title: &str) -> String {
 }
 
 /// Saves a text as a file.
-fn save(name: &str, kind: &str, text: &str) {
+pub fn save(name: &str, kind: &str, text: &str) {
     let parts = Array::of1(&Uint8Array::from(text.as_bytes()).into());
     let bag = web_sys::BlobPropertyBag::new();
     bag.set_type(kind);

@@ -65,6 +65,7 @@ impl App {
             Update::Settings { settings } => self.settings.set(settings),
             Update::Invite { changes, error } => self.invite.set(Some(InviteView { changes, error })),
             Update::Exported { json, conversation } => super::file::exported(&json, conversation.as_deref()),
+            Update::Receipts { json } => super::file::save("privacyai-receipts.json", "application/json", &json),
             Update::Usage { rows } => self.usage.set(Some(rows)),
             Update::Imported { added, present, broken } => super::file::imported(self, added, present, broken),
             Update::Refused { text } => {

@@ -108,6 +108,7 @@ pub fn usage(app: App) -> View {
                         Some((figures, today)) => draw(app, figures, today, as_table),
                     } })
                     p(class="text-sec text-ink3") { "Counted from the chats kept in this browser, in days of UTC. Nothing here is sent anywhere." }
+                    button(r#type="button", class="btn self-start", data-testid="export-receipts", on:click=move |_| app.send(Command::Receipts)) { "Export receipts" }
                 }
             }
         }

@@ -1,5 +1,6 @@
 // What was asked, in figures: by day and by provider, as bars and as tables of the same.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { until } from "../extension.mjs";
 
 const cells = (panel, id) => panel.at(id).locator("tbody tr").evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.innerText.trim())));
@@ -27,6 +28,18 @@ export const usage = [
       assert.deepEqual([sum(1), sum(2)], [2, 1], "also when midnight came between");
       await panel.at("usage-span").filter({ hasText: "12 weeks" }).click();
       await until("still three", async () => (await panel.at("usage").innerText()).includes("0 not answered to the end"));
+
+      // A receipt of each answer is here, with what it takes to verify it.
+      const [download] = await Promise.all([panel.page.waitForEvent("download"), panel.at("export-receipts").click()]);
+      assert.equal(download.suggestedFilename(), "privacyai-receipts.json");
+      const { format, version, receipts } = JSON.parse(await readFile(await download.path(), "utf8"));
+      assert.deepEqual([format, version], ["privacyai-receipts", 1]);
+      assert.deepEqual(receipts.map(({ provider }) => provider).sort(), [alpha, alpha, beta].sort());
+      for (const { signed_by, receipt, completion, finish, model } of receipts) {
+        assert.match(signed_by, /^0[23][0-9a-f]{64}$/);
+        assert.match(receipt, /^([0-9a-f]{2}){200,}$/);
+        assert.ok(completion > 0 && finish && model);
+      }
 
       // Counted anew whenever the page is opened.
       await panel.go("/");

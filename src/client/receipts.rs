@@ -1,0 +1,88 @@
+//! The receipts of answers: what one says must fit the exchange that it came in, record for record, and those that do are
+//! kept (protocol section 5.4).
+
+use super::exchange::{Claim, Stream};
+use crate::{
+    effect::{Batch, Millis, Row, Table, Write},
+    map::Map,
+    receipt::{Kept, Receipt, model_hash},
+};
+use alloc::{string::String, vec::Vec};
+
+/// Receipts kept at once, the oldest goes first: three questions a day for two years.
+const KEPT: usize = 2_048;
+/// A receipt is kept for so long (protocol section 5.4).
+const KEEP_MS: u64 = 90 * 86_400_000;
+
+/// The kept receipts: when each came, by its channel binding. What they say is with the edge.
+#[derive(Default)]
+pub(super) struct Receipts {
+    came: Map<[u8; 32], Millis>,
+    batch: Batch,
+}
+
+impl Receipts {
+    /// Takes the stored rows; one that cannot be read is deleted.
+    pub(super) fn restore(&mut self, rows: &[Row], now: Millis) {
+        for row in rows.iter().filter(|row| row.table == Table::Receipts) {
+            match (<[u8; 32]>::try_from(row.key.as_slice()), Kept::decode(&row.value)) {
+                (Ok(cb), Ok(kept)) => drop(self.came.insert(cb, kept.at)),
+                _ => self.batch.push(Write { table: Table::Receipts, key: row.key.clone(), value: None }),
+            }
+        }
+        self.tidy(now);
+    }
+
+    /// Keeps the receipt of an answer that ends now, if it is right; its bytes.
+    pub(super) fn keep(&mut self, stream: &Stream, model: &str, now: Millis) -> Option<Vec<u8>> {
+        let Claim::Came(wire) = &stream.receipt else { return None };
+        if !verify(stream, model, wire) {
+            return None;
+        }
+        let (operational, cb) = (*stream.session.operational(), *stream.session.channel_binding());
+        let kept = Kept { at: now, operational, model: String::from(model), wire: wire.clone() };
+        self.came.insert(cb, now);
+        self.batch.push(Write { table: Table::Receipts, key: cb.into(), value: Some(kept.encode()) });
+        self.tidy(now);
+        Some(kept.wire)
+    }
+
+    /// What changed since the last call.
+    pub(super) fn take_batch(&mut self) -> Batch {
+        core::mem::take(&mut self.batch)
+    }
+
+    /// Forgets all.
+    pub(super) fn forget(&mut self) {
+        let gone = core::mem::take(&mut self.came).into_iter().map(|(cb, _)| cb);
+        self.batch.extend(gone.map(|cb| Write { table: Table::Receipts, key: cb.into(), value: None }));
+    }
+
+    /// Deletes what is too old and what is too much.
+    fn tidy(&mut self, now: Millis) {
+        while let Some((cb, at)) = self.came.iter().min_by_key(|(_, at)| **at).map(|(cb, at)| (*cb, *at)) {
+            if self.came.len() <= KEPT && now.0.saturating_sub(at.0) <= KEEP_MS {
+                return;
+            }
+            self.came.remove(&cb);
+            self.batch.push(Write { table: Table::Receipts, key: cb.into(), value: None });
+        }
+    }
+}
+
+/// Whether a receipt is signed and speaks of this exchange, of exactly these records, and of what was shown as its counts.
+fn verify(stream: &Stream, model: &str, wire: &[u8]) -> bool {
+    let session = &stream.session;
+    let commitments = session.commit(&stream.reader.digest().finish());
+    Receipt::open(wire, session.operational()).is_ok_and(|receipt| {
+        receipt.provider == *session.provider()
+            && receipt.op_seq == session.op_seq()
+            && receipt.cb == *session.channel_binding()
+            && receipt.bhash == *session.bhash()
+            && receipt.model == model_hash(model)
+            && (receipt.prompt, receipt.completion) == (stream.usage.prompt, stream.usage.completion)
+            && receipt.finish == stream.usage.finish
+            && receipt.request_commitment == commitments.request
+            && receipt.response_commitment == commitments.response
+    })
+}
