@@ -9,6 +9,13 @@ use rand_core::CryptoRng;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub u64);
 
+impl Millis {
+    /// So many ms later, or earlier where it is negative.
+    pub fn shifted(self, by: i64) -> Self {
+        Self(self.0.saturating_add_signed(by))
+    }
+}
+
 /// A Waku message to publish. Only sealed or signed objects of this crate become one, so no edge can send plaintext by
 /// mistake: the fields are readable, the constructor is private to the crate.
 #[derive(Clone, Debug, PartialEq, Eq)]

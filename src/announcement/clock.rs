@@ -49,7 +49,8 @@ impl ClockWatch {
 
     /// Whether a heartbeat was in time lately, so that late ones are only late.
     pub(super) fn is_right(&self, now: Millis) -> bool {
-        self.last_good.is_some_and(|good| now.0.saturating_sub(good.0) <= GOOD_MS)
+        // What was in time by a clock that was set back since proves nothing.
+        self.last_good.is_some_and(|good| now.0.checked_sub(good.0).is_some_and(|age| age <= GOOD_MS))
     }
 
     /// A bundle verified except for time: its key tells genuine heartbeats.
@@ -66,7 +67,7 @@ impl ClockWatch {
 
     /// A heartbeat verified except for time.
     pub(super) fn note_off(&mut self, provider: ProviderId, ts: Millis, now: Millis) {
-        self.samples.retain(|_, sample| now.0.saturating_sub(sample.at.0) <= SAMPLE_MS);
+        self.samples.retain(|_, sample| now.0.abs_diff(sample.at.0) <= SAMPLE_MS);
         let offset_ms =
             i64::try_from(now.0).unwrap_or(i64::MAX).saturating_sub(i64::try_from(ts.0).unwrap_or(i64::MAX));
         let previous = self.samples.get(&provider);
@@ -90,7 +91,7 @@ impl ClockWatch {
         let mut offsets: Vec<i64> = self
             .samples
             .values()
-            .filter(|sample| sample.live && now.0.saturating_sub(sample.at.0) <= SAMPLE_MS)
+            .filter(|sample| sample.live && now.0.abs_diff(sample.at.0) <= SAMPLE_MS)
             .map(|sample| sample.offset_ms)
             .collect();
         map::sort(&mut offsets, &Ord::cmp);

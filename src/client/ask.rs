@@ -102,6 +102,13 @@ impl Question {
         self.resolve_until.is_some()
     }
 
+    /// The clock jumped.
+    pub(super) fn shift(&mut self, by: i64) {
+        (self.asked, self.deadline) = (self.asked.shifted(by), self.deadline.shifted(by));
+        self.hedge_at = self.hedge_at.map(|at| at.shifted(by));
+        self.resolve_until = self.resolve_until.map(|at| at.shifted(by));
+    }
+
     /// When it next needs the time.
     pub(super) fn wake_at(&self) -> Millis {
         self.resolve_until.into_iter().chain(self.hedge_at).fold(self.deadline, Ord::min)

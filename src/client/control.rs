@@ -39,6 +39,11 @@ impl Numbers {
         self.heard = self.next;
     }
 
+    /// The clock jumped.
+    pub(super) fn shift(&mut self, by: i64) {
+        self.free_at = self.free_at.shifted(by);
+    }
+
     /// When the next frame may leave.
     pub(super) fn free_at(&self) -> Millis {
         self.free_at

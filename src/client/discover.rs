@@ -75,14 +75,12 @@ impl Client {
                 }
             }
             Ok(Heard::Known) => {}
-            Err(_) => {
-                let offset = self.registry.clock_offset(now);
-                if offset != self.clock_told {
-                    self.clock_told = offset;
-                    out.extend(offset.map(|seconds| Effect::Event(Event::ClockOff(seconds))));
-                }
-                self.expire_providers(now, out);
-            }
+            Err(_) => self.expire_providers(now, out),
+        }
+        let offset = self.registry.clock_offset(now);
+        if offset != self.clock_told {
+            self.clock_told = offset;
+            out.push(Effect::Event(Event::ClockOff(offset.unwrap_or(0))));
         }
         self.persist(out);
     }
@@ -144,7 +142,8 @@ impl Client {
         self.tell(id, now, out);
     }
 
-    fn query(&mut self, now: Millis, out: &mut Vec<Effect>) {
+    /// Asks the store for the announcements of everybody who is there.
+    pub(super) fn query(&mut self, now: Millis, out: &mut Vec<Effect>) {
         self.queried = now;
         let content_topic = topic::discovery().into();
         out.push(Effect::Query { content_topic, shard: COMMON_SHARD, seconds: HISTORY_S });

@@ -211,6 +211,21 @@ impl Exchange {
         }
     }
 
+    /// The clock jumped.
+    pub(super) fn shift(&mut self, by: i64) {
+        (self.sent, self.first_by) = (self.sent.shifted(by), self.first_by.shifted(by));
+        self.first = self.first.map(|at| at.shifted(by));
+        self.resend_at = self.resend_at.map(|at| at.shifted(by));
+        if let Some(leaving) = &mut self.leaving {
+            (leaving.next, leaving.until) = (leaving.next.shifted(by), leaving.until.shifted(by));
+        }
+        if let Phase::Streaming(stream) = &mut self.phase {
+            stream.order.shift(by);
+            stream.numbers.shift(by);
+            stream.mirrored = stream.mirrored.shifted(by);
+        }
+    }
+
     /// When it next needs the time.
     pub(super) fn wake_at(&self) -> Option<Millis> {
         match (&self.leaving, &self.phase) {

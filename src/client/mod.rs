@@ -2,6 +2,7 @@
 //! under way; it never waits and never reads a clock.
 
 mod ask;
+mod clock;
 mod control;
 mod discover;
 mod exchange;
@@ -210,7 +211,8 @@ pub enum End {
 pub enum Event {
     /// A provider was seen or something about it changed.
     Provider(Seen),
-    /// The clock seems wrong: several providers verify except for time. Offset in seconds, ours minus theirs.
+    /// The clock seems wrong: several providers verify except for time. Offset in seconds, ours minus theirs; 0 when
+    /// it is right again.
     ClockOff(i64),
     /// The request was handed to the network for this provider.
     Sent {
@@ -329,6 +331,9 @@ pub struct Client {
     early: Map<ProviderId, (Vec<u8>, String)>,
     /// What was last told of the day's free requests.
     told_free: Option<Left>,
+    /// The time of the last input, and when the next one was due.
+    last: Millis,
+    due: Option<Millis>,
     connected: Millis,
     queried: Millis,
     clock_told: Option<i64>,
@@ -350,6 +355,7 @@ impl Client {
     /// Takes one input and gives what the edge must do, in order.
     pub fn handle(&mut self, input: Input, now: Millis, rng: &mut impl CryptoRng) -> Vec<Effect> {
         let mut out = Vec::new();
+        self.follow_clock(now, &mut out);
         match input {
             Input::Restored(rows, resumed) => self.restore(&rows, &resumed, now, &mut out),
             Input::Wishes(wishes) => self.standing.wishes = wishes,
@@ -376,7 +382,8 @@ impl Client {
         }
         self.tidy_topics(now, &mut out);
         self.tell_free(now, &mut out);
-        if let Some(at) = self.wake_at(now) {
+        (self.last, self.due) = (now, self.wake_at(now));
+        if let Some(at) = self.due {
             out.push(Effect::WakeAt(at.max(Millis(now.0.saturating_add(1)))));
         }
         out

@@ -114,6 +114,14 @@ impl Order {
         self.blind = NACK_BITS;
     }
 
+    /// The clock jumped.
+    pub(super) fn shift(&mut self, by: i64) {
+        (self.heard, self.blind_at) = (self.heard.shifted(by), self.blind_at.shifted(by));
+        for hole in self.holes.values_mut() {
+            hole.ask_at = hole.ask_at.shifted(by);
+        }
+    }
+
     /// Something authentic came from the provider.
     pub(super) fn hear(&mut self, now: Millis) {
         self.heard = now;

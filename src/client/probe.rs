@@ -47,6 +47,11 @@ impl Probes {
         (self.window == Window::Open).then_some(self.next)
     }
 
+    /// The clock jumped.
+    pub(super) fn shift(&mut self, by: i64) {
+        self.next = self.next.shifted(by);
+    }
+
     fn wait(&mut self, (least, most): (u64, u64), now: Millis, rng: &mut impl Rng) {
         let wait = least + rng.next_u64() % (most - least);
         self.next = self.next.max(Millis(now.0.saturating_add(wait)));

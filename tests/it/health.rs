@@ -1,5 +1,7 @@
 //! Probes: who is there is known before the next question, at next to no cost, and nobody gains by them.
 
+mod clock;
+
 use crate::network::{FAST_MODEL, add, discovered, ends, expected, question};
 use privacyai::{
     announcement::registry::Registry,

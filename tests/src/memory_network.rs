@@ -115,6 +115,7 @@ impl Network {
         let index = self.clients.len();
         self.clients.push(ClientNode {
             client: Client::new(),
+            clock: 0,
             events: Vec::new(),
             seen: BTreeMap::new(),
             texts: BTreeMap::new(),
@@ -190,7 +191,7 @@ impl Network {
     /// Gives a client an input now.
     pub fn client(&mut self, index: usize, input: client::Input) {
         let node = &mut self.clients[index];
-        let effects = node.client.handle(input, self.now, &mut node.rng);
+        let effects = node.client.handle(input, self.now.shifted(node.clock), &mut node.rng);
         for effect in effects {
             self.client_effect(index, effect);
         }
@@ -328,7 +329,7 @@ impl Network {
                 node.mirrors.remove(&ask);
             }
             client::Effect::Event(event) => node.show(event),
-            client::Effect::WakeAt(at) => node.wake = Some(at),
+            client::Effect::WakeAt(at) => node.wake = Some(at.shifted(-node.clock)),
         }
     }
 

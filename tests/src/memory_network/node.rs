@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub struct ClientNode {
     /// The machine.
     pub client: Client,
+    /// How far its clock is ahead of the network's, in ms.
+    pub clock: i64,
     /// All events so far.
     pub events: Vec<Event>,
     /// What was last seen of each provider.
