@@ -4,8 +4,8 @@
 use crate::health::target;
 use crate::network::{FAST_MODEL, add, discovered, ends, machine, offer, question};
 use privacyai::{
-    client::{Ask, AskId, Choice, End, Event, Input, Profile},
-    effect::Millis,
+    client::{Ask, AskId, Choice, Effect, End, Event, Input, Profile},
+    effect::{Millis, Table},
     envelope::prompt::seal_request,
     error::Code,
     identity::ProviderId,
@@ -85,6 +85,18 @@ fn a_restart_keeps_the_count() {
     network.restart_client(0);
     network.client(0, Input::FreeDaily(3));
     assert_eq!(ask(&mut network, 4), End::Limit);
+}
+
+#[test]
+fn the_unit_is_on_disk_before_the_question_leaves() {
+    let mut network = market(50);
+    let node = &mut network.clients[0];
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let effects = node.client.handle(Input::Ask(question(1, Choice::Automatic, Profile::Fast)), network.now, &mut rng);
+    let at = |find: fn(&Effect) -> bool| effects.iter().position(find).expect("it is there");
+    let stored =
+        at(|effect| matches!(effect, Effect::Persist(batch) if batch.iter().any(|it| it.table == Table::Quota)));
+    assert!(stored < at(|effect| matches!(effect, Effect::Publish { .. })));
 }
 
 #[test]

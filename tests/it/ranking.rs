@@ -128,6 +128,30 @@ fn what_was_measured_here_counts_more_than_what_is_announced() {
     let mut boasts = Known { health: Some(health(4_000, 5, 0)), ..Known::new(1) };
     boasts.seen.response_ms = 1;
     assert_eq!(order(&[boasts, Known::new(2)], Preset::Balanced), [2, 1]);
+    // Of those that nobody measured, the one that announces less is not the better one, the one that announces more is
+    // the worse one.
+    let announcing = |n, ms| {
+        let mut known = Known::new(n);
+        known.seen.response_ms = ms;
+        known
+    };
+    let newcomers = [announcing(1, 900), announcing(2, 900), announcing(3, 1), announcing(4, 9_000)];
+    assert_eq!(order(&newcomers, Preset::Fastest), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_key_that_only_one_node_has_shown_comes_after_all_that_two_have() {
+    let mut unconfirmed = Known { health: Some(health(250, 50, 0)), stars: Some(5_000), ..Known::new(1) };
+    unconfirmed.seen.confirmed = false;
+    let slow = || Known { health: Some(health(4_000, 9, 3)), ..Known::new(2) };
+    assert_eq!(order(&[unconfirmed, slow()], Preset::Balanced), [2, 1]);
+    // One that failed just now comes after both.
+    let mut dead = health(250, 50, 0);
+    dead.end(Outcome::Died, NOW);
+    let mut unconfirmed = Known::new(1);
+    unconfirmed.seen.confirmed = false;
+    let dead = Known { health: Some(dead), ..Known::new(3) };
+    assert_eq!(order(&[dead, unconfirmed, slow()], Preset::Balanced), [2, 1, 3]);
 }
 
 #[test]
