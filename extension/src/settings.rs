@@ -5,7 +5,7 @@ use crate::route;
 use privacyai::client::{Choice, Hedging, Profile, Wishes};
 use privacyai::effect::{Table, Write};
 use privacyai::identity::ProviderId;
-use privacyai::ranking::{Lists, Preset};
+use privacyai::ranking::{self, Lists, Preset};
 use std::str::FromStr;
 
 /// Key of the settings in `Table::Settings`.
@@ -23,8 +23,42 @@ pub const ENTRY_NODES: usize = 3;
 /// Most keys that can be changed; the panel has eleven.
 const KEYS: usize = 32;
 
-/// Most blocked providers.
-pub const BLOCKED: usize = 1_000;
+/// Most providers in a list of the user's.
+const LISTED: usize = 1_000;
+
+/// What speed, price, reputation and free slots weigh, each from 0 to 100.
+pub type Weights = (u8, u8, u8, u8);
+
+/// The weights of a way of choosing.
+pub fn preset(prefer: &str) -> Weights {
+    let preset = match prefer {
+        "fastest" => Preset::Fastest,
+        "cheapest" => Preset::Cheapest,
+        "trusted" => Preset::Trusted,
+        _ => Preset::Balanced,
+    };
+    let weights = preset.weights();
+    (weights.speed, weights.price, weights.reputation, weights.load)
+}
+
+/// Says that an id is none.
+pub const MALFORMED: &str = "This provider's id is malformed. Choose one from the list.";
+
+/// Whether the user's lists keep a provider from being asked.
+pub fn leaves_out(settings: &Settings, id: &str) -> bool {
+    let lists = |list: &Option<Vec<String>>| list.iter().flatten().any(|one| one == id);
+    lists(&settings.blocked) || (settings.allowed.iter().flatten().next().is_some() && !lists(&settings.allowed))
+}
+
+/// With a provider on this list, or off it.
+pub fn listed(list: &Option<Vec<String>>, provider: &str, on: bool) -> Option<Vec<String>> {
+    let mut ids = list.clone().unwrap_or_default();
+    ids.retain(|id| id != provider);
+    if on {
+        ids.push(provider.into());
+    }
+    Some(ids)
+}
 
 /// Settings of a new installation.
 pub fn default_settings() -> Settings {
@@ -55,8 +89,19 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     {
         return Err("This way of choosing is unknown. Choose balanced, fastest, cheapest or trusted.".into());
     }
-    if settings.blocked.as_ref().is_some_and(|ids| ids.len() > BLOCKED) {
-        return Err(format!("At most {BLOCKED} providers can be blocked. Let one be asked again first."));
+    for list in [&settings.blocked, &settings.allowed].into_iter().flatten() {
+        if list.len() > LISTED {
+            return Err(format!("At most {LISTED} providers can be listed. Take one off first."));
+        }
+        if list.iter().any(|id| ProviderId::from_str(id).is_err()) {
+            return Err(MALFORMED.into());
+        }
+    }
+    if settings.weights.is_some_and(|(speed, price, reputation, load)| {
+        let weights = [speed, price, reputation, load];
+        weights.iter().any(|weight| *weight > 100) || weights.iter().all(|weight| *weight == 0)
+    }) {
+        return Err("A weight goes from 0 to 100, and one of them must count. Set it anew.".into());
     }
     if settings.provider.as_deref().is_some_and(|id| ProviderId::from_str(id).is_err()) {
         return Err("The chosen provider's id is malformed. Choose one from the list.".into());
@@ -79,16 +124,15 @@ pub fn profile(settings: &Settings) -> Profile {
 
 /// How the client machine shall choose.
 pub fn wishes(settings: &Settings) -> Wishes {
-    let preset = match settings.prefer.as_deref() {
-        Some("fastest") => Preset::Fastest,
-        Some("cheapest") => Preset::Cheapest,
-        Some("trusted") => Preset::Trusted,
-        _ => Preset::Balanced,
+    let (speed, price, reputation, load) =
+        settings.weights.unwrap_or_else(|| preset(settings.prefer.as_deref().unwrap_or_default()));
+    let ids = |list: &Option<Vec<String>>| {
+        list.iter().flatten().filter_map(|id| Some((ProviderId::from_str(id).ok()?, ()))).collect()
     };
-    let blocked = settings.blocked.iter().flatten().filter_map(|id| ProviderId::from_str(id).ok());
-    let lists = Lists { blocked: blocked.map(|id| (id, ())).collect(), ..Lists::default() };
+    let lists = Lists { allowed: ids(&settings.allowed), blocked: ids(&settings.blocked) };
+    let weights = ranking::Weights { speed, price, reputation, load };
     let hedging = if settings.hedge == Some(false) { Hedging::Never } else { Hedging::Allowed };
-    Wishes { weights: preset.weights(), lists, hedging }
+    Wishes { weights, lists, hedging }
 }
 
 /// Who shall answer: `once` for this question, else the chosen one, else the best.
@@ -124,5 +168,27 @@ mod tests {
         assert!(!with(|settings| settings.keys = Some(vec![("new".into(), "J".repeat(33))])));
         assert!(!with(|settings| settings.keys = Some(vec![(String::new(), String::new()); 33])));
         assert!(!with(|settings| settings.provider = Some("AAAA".into())));
+        assert!(!with(|settings| settings.allowed = Some(vec!["AAAA".into()])));
+        assert!(with(|settings| settings.weights = Some((0, 100, 0, 5))));
+        assert!(!with(|settings| settings.weights = Some((0, 0, 0, 0))));
+        assert!(!with(|settings| settings.weights = Some((0, 101, 0, 0))));
+    }
+
+    #[test]
+    fn the_lists_and_the_weights_are_wishes() {
+        let (one, other) = (ProviderId([1; 32]), ProviderId([2; 32]));
+        let mut settings = Settings { prefer: Some("fastest".into()), ..default_settings() };
+        assert_eq!(wishes(&settings).weights, Preset::Fastest.weights());
+        settings.weights = Some((1, 2, 3, 4));
+        settings.allowed = listed(&None, &one.to_string(), true);
+        let wanted = wishes(&settings);
+        assert_eq!(wanted.weights, ranking::Weights { speed: 1, price: 2, reputation: 3, load: 4 });
+        assert!(wanted.lists.allow(&one) && !wanted.lists.allow(&other));
+        let out = |settings: &Settings| [one, other].map(|id| leaves_out(settings, &id.to_string()));
+        assert_eq!(out(&settings), [false, true]);
+        settings.blocked = listed(&None, &one.to_string(), true);
+        assert_eq!(out(&settings), [true, true]);
+        (settings.allowed, settings.blocked) = (listed(&settings.allowed, &one.to_string(), false), None);
+        assert_eq!(out(&settings), [false, false], "an empty list of the only ones is none");
     }
 }

@@ -2,6 +2,7 @@
 // name. Set by `cargo xtask test browser`: CHROMIUM, DIST, WORKER, MOCK_OPENAI, TAP; PRIVACYAI_DEEP adds the long ones.
 import { mkdir, writeFile } from "node:fs/promises";
 import { asking } from "./cases/asking.mjs";
+import { choosing } from "./cases/choosing.mjs";
 import { cuts } from "./cases/cuts.mjs";
 import { failover } from "./cases/failover.mjs";
 import { history } from "./cases/history.mjs";
@@ -33,7 +34,7 @@ const CASE_SECONDS = 180;
 
 const wanted = process.argv.slice(2);
 const deep = Boolean(process.env.PRIVACYAI_DEEP);
-const cases = [joining, asking, many, restarts, looks, still, long, states, markdown, keyboard, leaks, providers, quota, stars, cuts, failover, history, usage, real].flat()
+const cases = [joining, asking, many, restarts, looks, still, long, states, markdown, keyboard, leaks, providers, choosing, quota, stars, cuts, failover, history, usage, real].flat()
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 
 /** What a case works with; what it opens is closed after it. */

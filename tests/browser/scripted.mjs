@@ -3,7 +3,7 @@
 
 const SETTINGS = {
   entry_nodes: ["/ip4/127.0.0.1/tcp/1/ws/p2p/16Uiu2HAm1"], profile: "balanced", theme: "system", whole_answers: false, provider: null, model: null,
-  keys: null, prefer: null, blocked: null,
+  keys: null, prefer: null, blocked: null, allowed: null, weights: null,
 };
 
 /** An id of 52 characters that begins with `head`. */

@@ -6,6 +6,7 @@ use crate::conversation::{self, Message};
 use crate::mirror;
 use crate::platform;
 use crate::port::{FreeView, MessageView, ProviderView, Update};
+use crate::settings;
 use privacyai::client::{AskId, End, Event, Input, Seen};
 use privacyai::identity::ProviderId;
 use privacyai::map::Map;
@@ -173,7 +174,7 @@ impl Background {
             felt: self.client.felt(&seen.id, now),
             recent_first_ms: self.recent_first_ms.get(&seen.id).map_or(&[], Vec::as_slice),
             place: place.and_then(|at| Some((u32::try_from(at).ok()?, self.places.get(at)?))),
-            blocked: self.settings.blocked.iter().flatten().any(|id| *id == seen.id.to_string()),
+            blocked: settings::leaves_out(&self.settings, &seen.id.to_string()),
         };
         provider::view(seen, &self.transport.connected_peers(), &known, now)
     }

@@ -62,13 +62,21 @@ impl Background {
                 self.rate(&conversation, &answer, stars, reasons).await?;
             }
             Command::Block { provider, on } => {
-                ProviderId::from_str(&provider).map_err(|_| "This provider's id is malformed.")?;
-                let mut blocked = self.settings.blocked.clone().unwrap_or_default();
-                blocked.retain(|id| *id != provider);
-                if on {
-                    blocked.push(provider);
+                let mut new = self.settings.clone();
+                new.blocked = settings::listed(&new.blocked, &provider, on);
+                // Who is let in again is one of the only ones, where there are such.
+                if !on && settings::leaves_out(&new, &provider) {
+                    new.allowed = settings::listed(&new.allowed, &provider, true);
                 }
-                self.replace_settings(Settings { blocked: Some(blocked), ..self.settings.clone() }).await?;
+                self.replace_settings(new).await?;
+            }
+            Command::Allow { provider, on } => {
+                let mut new = self.settings.clone();
+                new.allowed = settings::listed(&new.allowed, &provider, on);
+                if on {
+                    new.blocked = settings::listed(&new.blocked, &provider, false);
+                }
+                self.replace_settings(new).await?;
             }
             Command::Stop { answer } => self.stop(&answer).await,
             Command::Open { conversation } => {
@@ -92,7 +100,7 @@ impl Background {
                 self.replace_settings(Settings { provider, model, ..self.settings.clone() }).await?;
             }
             Command::Trust { provider } => {
-                let id = ProviderId::from_str(&provider).map_err(|_| "This provider's id is malformed.")?;
+                let id = ProviderId::from_str(&provider).map_err(|_| settings::MALFORMED)?;
                 self.step(Input::Trust(id)).await;
             }
             Command::ReadInvite { text } => {

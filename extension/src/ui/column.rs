@@ -117,7 +117,7 @@ pub const STATES: [(&str, &str); 6] = [
     ("busy", "Busy"),
     ("degraded", "Slower than usual"),
     ("offline", "Offline or unknown"),
-    ("blocked", "Blocked by you"),
+    ("blocked", "Left out by you"),
 ];
 
 /// Whether a provider is among what is looked for: words of its name or a model, in small letters, and one of

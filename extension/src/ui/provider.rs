@@ -250,6 +250,7 @@ fn more(app: App, provider: &ProviderView) -> View {
     } else {
         format!("{} (one node has shown it so far; another one confirms it)", format::fours(&provider.id))
     };
+    let only = super::choosing::only_button(app, provider.id.clone(), &provider.name);
     let parts = View::from(vec![
         part("Why it stands here", why, "text-sec"),
         part("Key", key, "font-mono text-meta [overflow-wrap:anywhere]"),
@@ -263,6 +264,7 @@ fn more(app: App, provider: &ProviderView) -> View {
     view! {
         div(class="px-4 pb-3 ps-12", role="cell") {
             dl(class="grid grid-cols-1 gap-3 wide:grid-cols-2 broad:grid-cols-4", data-testid="provider-facts") { (parts) }
+            div(class="mt-2.5") { (only) }
         }
     }
 }
@@ -279,7 +281,7 @@ fn part(name: &'static str, words: String, class: &'static str) -> View {
 fn why(provider: &ProviderView, of: usize) -> String {
     match (provider.place, &provider.why) {
         (Some(place), Some(why)) => format!("Place {} of {of}: {why}.", place.saturating_add(1)),
-        _ if provider.blocked => "You blocked it, so it is never asked.".into(),
+        _ if provider.blocked => "Your lists leave it out, so it is never asked.".into(),
         _ if provider.usable => "It does not offer your model.".into(),
         _ => "It cannot be asked now.".into(),
     }
@@ -307,7 +309,7 @@ mod tests {
         let mut provider = ProviderView { usable: true, ..ProviderView::default() };
         assert_eq!(why(&provider, 4), "It does not offer your model.");
         provider.blocked = true;
-        assert_eq!(why(&provider, 4), "You blocked it, so it is never asked.");
+        assert_eq!(why(&provider, 4), "Your lists leave it out, so it is never asked.");
         (provider.place, provider.why) = (Some(1), Some("lowest price of 4 with your model".into()));
         assert_eq!(why(&provider, 4), "Place 2 of 4: lowest price of 4 with your model.");
         assert_eq!(why(&ProviderView::default(), 0), "It cannot be asked now.");

@@ -10,17 +10,13 @@ use super::invite::value_of;
 use super::provider::{self, GRID};
 use super::redraw::{Redraw, create_memo, create_selector};
 use super::state::{App, Page, is_ready};
-use super::{app, format, icon, list, settings};
+use super::{app, choosing, format, icon, list};
 use crate::port::{ProviderView, sort};
 
 /// Rows of the skeleton.
 const SKELETONS: usize = 6;
 /// How long a search without result shows the skeleton, in seconds of the page's clock.
 const SEARCH_MS: f64 = 8_000.0;
-/// Ways of choosing, with their names.
-const PRESETS: [(&str, &str); 4] =
-    [("balanced", "Balanced"), ("fastest", "Fastest"), ("cheapest", "Cheapest"), ("trusted", "Most trusted")];
-
 /// The page.
 pub fn providers(app: App) -> View {
     let search = create_signal(String::new());
@@ -130,7 +126,11 @@ fn controls(app: App, search: Signal<String>, state: Signal<String>, sorting: Si
             view! { option(value=value, selected=sorting.get().column == column) { (name) } }
         })
         .collect();
-    let (presets, states, orders) = (presets(app, sorting), View::from(states), View::from(orders));
+    let (presets, states, orders) = (
+        choosing::presets(app, move || sorting.set(Sorting::best(Column::Best))),
+        View::from(states),
+        View::from(orders),
+    );
     view! {
         (presets)
         div(class="flex flex-wrap gap-2") {
@@ -153,37 +153,6 @@ fn controls(app: App, search: Signal<String>, state: Signal<String>, sorting: Si
                 }
             ) { (orders) }
         }
-    }
-}
-
-/// What automatic looks at.
-fn presets(app: App, sorting: Signal<Sorting>) -> View {
-    let presets: Vec<View> = PRESETS
-        .into_iter()
-        .map(|(id, name)| {
-            let on =
-                create_selector(move || app.settings.with(|settings| settings.prefer.as_deref().unwrap_or("balanced") == id));
-            let test = format!("prefer-{id}");
-            view! {
-                button(
-                    r#type="button", role="radio", data-testid=test, aria-checked=if on.get() { "true" } else { "false" },
-                    tabindex=if on.get() { "0" } else { "-1" },
-                    class=if on.get() {
-                        "min-h-7 rounded-ctl border border-line2 bg-bg px-2.5 text-sec font-medium"
-                    } else {
-                        "min-h-7 rounded-ctl border border-transparent px-2.5 text-sec text-ink2"
-                    },
-                    on:click=move |_| {
-                        sorting.set(Sorting::best(Column::Best));
-                        app.set(|settings| settings.prefer = Some(id.into()));
-                    }
-                ) { (name) }
-            }
-        })
-        .collect();
-    let presets = View::from(presets);
-    view! {
-        div(class="flex w-fit max-w-full flex-wrap gap-0.5 rounded-card bg-bg3 p-0.5", role="radiogroup", aria-label="Automatic looks at", on:keydown=settings::radio_keys) { (presets) }
     }
 }
 

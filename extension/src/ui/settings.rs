@@ -5,8 +5,9 @@ use wasm_bindgen::JsCast;
 
 use super::invite::value_of;
 use super::redraw::{Redraw, create_effect, create_selector};
+use super::segments::segments;
 use super::state::{App, Page};
-use super::{app, empty, file, format, rebind};
+use super::{app, choosing, empty, file, format, rebind};
 use crate::port::Command;
 
 /// Bytes of a frame on the wire.
@@ -77,7 +78,15 @@ fn bytes(n: u64) -> String {
 /// The page.
 pub fn settings(app: App) -> View {
     let header = app::header(app, "Settings", View::new());
-    let sections = View::from(vec![privacy(app), network(app), look(app), rebind::section(app), data(app), about()]);
+    let sections = View::from(vec![
+        privacy(app),
+        choosing::section(app),
+        network(app),
+        look(app),
+        rebind::section(app),
+        data(app),
+        about(),
+    ]);
     view! {
         section(class="flex min-h-0 flex-1 flex-col", aria-label="Settings", data-testid="settings") {
             (header)
@@ -88,7 +97,8 @@ pub fn settings(app: App) -> View {
     }
 }
 
-fn title(name: &'static str, what: &'static str) -> View {
+/// The heading of a part.
+pub fn title(name: &'static str, what: &'static str) -> View {
     view! {
         div(class="mb-3") {
             h2(class="text-read font-semibold") { (name) }
@@ -251,33 +261,20 @@ fn network(app: App) -> View {
 
 fn look(app: App) -> View {
     let title = title("Look", "Light and dark, and how answers appear.");
-    let themes: Vec<View> = [("system", "System"), ("light", "Light"), ("dark", "Dark")]
-        .into_iter()
-        .map(|(id, name)| {
-            let on = create_selector(move || app.settings.with(|settings| settings.theme == id));
-            let test = format!("settings-theme-{id}");
-            view! {
-                button(
-                    r#type="button", role="radio", data-testid=test, aria-checked=if on.get() { "true" } else { "false" },
-                    tabindex=if on.get() { "0" } else { "-1" },
-                    class=if on.get() {
-                        "min-h-7 rounded-ctl border border-line2 bg-bg px-3 text-ctl font-medium"
-                    } else {
-                        "min-h-7 rounded-ctl border border-transparent px-3 text-ctl text-ink2"
-                    },
-                    on:click=move |_| app.set(|settings| settings.theme = id.into())
-                ) { (name) }
-            }
-        })
-        .collect();
-    let themes = View::from(themes);
+    let themes = segments(
+        "Theme",
+        "settings-theme",
+        &[("system", "System"), ("light", "Light"), ("dark", "Dark")],
+        move || app.settings.with(|settings| settings.theme.clone()),
+        move |id| app.set(|settings| settings.theme = id.into()),
+    );
     let whole = create_selector(move || app.settings.with(|settings| settings.whole_answers));
     view! {
         section {
             (title)
             div(class="flex min-h-12 items-center gap-3 border-t border-line") {
                 span(class="flex-1 text-ctl") { "Theme" }
-                div(class="flex rounded-ctl bg-bg3 p-0.5", role="radiogroup", aria-label="Theme", on:keydown=radio_keys) { (themes) }
+                (themes)
             }
             div(class="flex min-h-12 items-center gap-3 border-y border-line py-2") {
                 div(class="flex-1") {

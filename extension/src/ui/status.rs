@@ -59,7 +59,7 @@ pub fn status_of(provider: &ProviderView, now_ms: f64) -> (Shape, String) {
     } else if provider.key_changed_from.is_some() {
         (Shape::Blocked, "Key changed".into())
     } else if provider.blocked {
-        (Shape::Blocked, "Blocked by you".into())
+        (Shape::Blocked, "Left out by you".into())
     } else if provider.status == "offline" {
         (Shape::Offline, format!("Offline since {}", format::clock(provider.heard_ms as f64)))
     } else if stale {

@@ -4,7 +4,7 @@ use sycamore::prelude::*;
 
 use super::bars::{self, Bar};
 use super::redraw::{Redraw, create_selector};
-use super::settings::radio_keys;
+use super::segments::segments;
 use super::state::App;
 use super::{app, column, format};
 use crate::port::{Command, UsageRow, sort};
@@ -12,7 +12,7 @@ use crate::port::{Command, UsageRow, sort};
 /// A UTC day in ms.
 const DAY_MS: f64 = 86_400_000.0;
 /// Spans to look at, in days.
-const SPANS: [(u32, &str); 2] = [(14, "2 weeks"), (84, "12 weeks")];
+const SPANS: [(&str, &str); 2] = [("14", "2 weeks"), ("84", "12 weeks")];
 
 /// One provider's figures in the span.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -116,25 +116,13 @@ pub fn usage(app: App) -> View {
 }
 
 fn spans(span: Signal<u32>) -> View {
-    let spans: Vec<View> = SPANS
-        .into_iter()
-        .map(|(days, name)| {
-            view! {
-                button(
-                    r#type="button", role="radio", data-testid="usage-span", aria-checked=if span.get() == days { "true" } else { "false" },
-                    tabindex=if span.get() == days { "0" } else { "-1" },
-                    class=if span.get() == days {
-                        "min-h-7 rounded-ctl border border-line2 bg-bg px-2.5 text-sec font-medium"
-                    } else {
-                        "min-h-7 rounded-ctl border border-transparent px-2.5 text-sec text-ink2"
-                    },
-                    on:click=move |_| span.set(days)
-                ) { (name) }
-            }
-        })
-        .collect();
-    let spans = View::from(spans);
-    view! { div(class="flex w-fit gap-0.5 rounded-card bg-bg3 p-0.5", role="radiogroup", aria-label="Span", on:keydown=radio_keys) { (spans) } }
+    segments(
+        "Span",
+        "usage-span",
+        &SPANS,
+        move || span.get().to_string(),
+        move |days| span.set(days.parse().unwrap_or(14)),
+    )
 }
 
 fn draw(app: App, figures: Figures, today: u32, as_table: Signal<bool>) -> View {

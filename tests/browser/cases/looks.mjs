@@ -78,6 +78,7 @@ export const looks = [
       };
       const named = { provider_name: long, model: model.id, provider: provider(long).id, tokens: [1_234_567, 7_654_321], total_ms: 9_000_000 };
       const panel = await scripted(browser, {
+        settings: { weights: [100, 0, 5, 10], allowed: [provider(long).id, "y".repeat(52)], blocked: ["z".repeat(52)] },
         providers: [provider(long, { models: [model, { ...model, id: "klein" }], response_ms: 9_999, max_concurrent: 1_234_567 }), provider("Kestrel", { key_changed_from: "x".repeat(52) })],
         messages: [
           ...exchange(1, "ما هي أفضل طريقة لترتيب الطلبات حسب العميل؟", { ...named, text: "استخدم `JOIN LATERAL` لكل عميل:\n\n```sql\nSELECT c.id, o.id AS order_id, o.placed_at FROM customers c LEFT JOIN LATERAL (SELECT 1) o ON true;\n```\n\n- أولا\n- ثانيا\n\n| أ | ب |\n|---|---|\n| 1 | 2 |" }),
