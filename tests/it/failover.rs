@@ -203,6 +203,55 @@ fn a_pinned_provider_is_never_left_without_asking() {
 }
 
 #[test]
+fn nobody_goes_on_from_a_part_of_a_tool_call() {
+    let mut network = Network::new(39, Faults::NONE);
+    let one = add_continuing(&mut network, "one", CALM);
+    add_continuing(&mut network, "two", CALM);
+    let client = network.add_client();
+    discovered(&mut network, client, 2);
+    // A JSON event is among the first pieces, and the model breaks off behind it.
+    let fits = |ask: &Ask| {
+        let pieces = pieces(&ask.content);
+        pieces.len() >= 20 && pieces[..10].iter().any(|piece| piece.starts_with('{'))
+    };
+    let mut asks = (700..).map(|n| question(n, Choice::Automatic, Profile::Fast));
+    let ask = Ask { last: Some(one), ..asks.find(fits).expect("there is one") };
+    network.providers[0].fails = Some((10, 12));
+    network.ask(client, ask.clone());
+    ended_at(&mut network, ask.id);
+    assert_eq!(network.clients[client].end(ask.id), Some(&End::Error { code: 10, retry_after: 3 }));
+    assert_eq!((network.providers[0].jobs, network.providers[1].jobs), (1, 0));
+}
+
+#[test]
+fn a_queue_is_left_for_a_free_slot_elsewhere_and_a_pinned_one_is_waited_for() {
+    let mut network = Network::new(40, Faults::NONE);
+    let slow = Pace { first_ms: 3_000, token_ms: 5 };
+    let machine = machine("one", vec![offer("m", 1, 50)]);
+    let one = machine.id();
+    network.add_provider(machine, slow);
+    let two = add(&mut network, "two", FAST_MODEL);
+    let (client, other) = (network.add_client(), network.add_client());
+    discovered(&mut network, client, 2);
+    discovered(&mut network, other, 2);
+    // Somebody else takes the only slot in the same moment.
+    network.ask(other, question(800, Choice::Pinned(one), Profile::Fast));
+    let ask = Ask { last: Some(one), ..plain(810) };
+    let pinned = Ask { id: AskId(811), choice: Choice::Pinned(one), ..ask.clone() };
+    let asked = network.now;
+    network.ask(client, ask.clone());
+    network.ask(client, pinned.clone());
+    ended_at(&mut network, ask.id);
+    assert_eq!(network.clients[client].end(ask.id), Some(&End::Complete));
+    assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+    assert!(network.now.0 - asked.0 < 2_500, "{} ms", network.now.0 - asked.0);
+    assert_eq!(events(&network, ask.id), [&Event::Accepted { ask: ask.id, provider: two, model: "m".into() }]);
+    ended_at(&mut network, pinned.id);
+    assert_eq!(network.clients[client].end(pinned.id), Some(&End::Complete));
+    assert_eq!(events(&network, pinned.id), [&Event::Accepted { ask: pinned.id, provider: one, model: "m".into() }]);
+}
+
+#[test]
 fn with_loss_and_dying_providers_every_answer_is_whole_or_says_so() {
     let mut network = Network::new(37, Faults::gossip(30));
     let names = ["one", "two", "three"];

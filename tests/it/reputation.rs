@@ -27,6 +27,21 @@ fn ratings<'a>(order: impl Iterator<Item = (usize, &'a (u8, u64))>) -> Ratings {
     ratings
 }
 
+#[test]
+fn an_old_rating_gives_way_to_a_fresh_one() {
+    let both = |old: u8, fresh: u8| felt([rating(old, 3 * HALF_LIFE_MS), rating(fresh, 0)].iter(), NOW).thousandths;
+    assert!(both(1, 5) > both(5, 1) + 400, "{} {}", both(1, 5), both(5, 1));
+    let alone = |age| felt([rating(5, age)].iter(), NOW);
+    assert!(alone(3 * HALF_LIFE_MS).confidence * 4 < alone(0).confidence);
+}
+
+#[test]
+fn a_provider_that_answers_more_measures_better() {
+    let scores: Vec<u32> = (0..=10).map(|share| measured(share * 100, 20).thousandths).collect();
+    assert!(scores.windows(2).all(|pair| pair[0] < pair[1]), "{scores:?}");
+    assert!(measured(1_000, 1).thousandths < measured(1_000, 50).thousandths, "one request says little");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(privacyai_tests::rounds(256)) })]
 
