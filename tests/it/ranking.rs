@@ -128,15 +128,26 @@ fn what_was_measured_here_counts_more_than_what_is_announced() {
     let mut boasts = Known { health: Some(health(4_000, 5, 0)), ..Known::new(1) };
     boasts.seen.response_ms = 1;
     assert_eq!(order(&[boasts, Known::new(2)], Preset::Balanced), [2, 1]);
-    // Of those that nobody measured, the one that announces less is not the better one, the one that announces more is
-    // the worse one.
+    // A time that is only announced makes nobody better than who announces none, and who admits a long one worse.
     let announcing = |n, ms| {
         let mut known = Known::new(n);
         known.seen.response_ms = ms;
         known
     };
-    let newcomers = [announcing(1, 900), announcing(2, 900), announcing(3, 1), announcing(4, 9_000)];
-    assert_eq!(order(&newcomers, Preset::Fastest), [1, 2, 3, 4]);
+    let measured = |n, ms| Known { health: Some(health(ms, 9, 0)), ..Known::new(n) };
+    let market = [
+        measured(1, 250),
+        announcing(2, 9_000),
+        announcing(3, 0),
+        announcing(4, 1),
+        measured(5, 2_500),
+        measured(6, 2_500),
+        measured(7, 2_500),
+    ];
+    let order = order(&market, Preset::Fastest);
+    let at = |n| order.iter().position(|it| *it == n);
+    assert_eq!(order[0], 1, "{order:?}");
+    assert!(at(3) < at(4) && at(4) < at(2), "{order:?}");
 }
 
 #[test]
