@@ -5,12 +5,12 @@ use privacyai::map::sort;
 
 /// The order in which connected nodes are tried, as indices into `connected`.
 ///
-/// `connected` are peer ids; `own` the provider's own nodes; `late` those that did not answer in time; `other_way` the
+/// `connected` are peer ids; `own` the provider's own nodes; `well` those that answer; `other_way` the
 /// node that carries the other direction, if it is fixed already; `attempt` counts earlier tries. First come nodes that
 /// are not the provider's own, among these who answers, among these nodes other than `other_way`, and each attempt begins
 /// one further.
-pub fn order(connected: &[&str], own: &[String], late: &[&str], other_way: Option<&str>, attempt: usize) -> Vec<usize> {
-    let rank = |peer: &str| (own.iter().any(|id| id == peer), late.contains(&peer), other_way == Some(peer));
+pub fn order(connected: &[&str], own: &[String], well: &[&str], other_way: Option<&str>, attempt: usize) -> Vec<usize> {
+    let rank = |peer: &str| (own.iter().any(|id| id == peer), !well.contains(&peer), other_way == Some(peer));
     let mut order: Vec<usize> = (0..connected.len()).collect();
     let key = |index: usize| (connected.get(index).map(|peer| rank(peer)), index);
     sort(&mut order, &|a, b| key(*a).cmp(&key(*b)));
@@ -58,7 +58,11 @@ mod tests {
     fn no_node_of_the_provider_while_another_is_there() {
         let own = ["a".to_owned()];
         let check = |connected: &[&str], other_way, attempt, want: &[usize]| {
-            assert_eq!(order(connected, &own, &[], other_way, attempt), want, "{connected:?} {other_way:?} {attempt}");
+            assert_eq!(
+                order(connected, &own, connected, other_way, attempt),
+                want,
+                "{connected:?} {other_way:?} {attempt}"
+            );
         };
         check(&[], None, 3, &[]);
         check(&["a"], None, 0, &[0]);
@@ -69,7 +73,7 @@ mod tests {
         check(&["a", "b", "c"], Some("b"), 2, &[0, 2, 1]);
         check(&["b", "c"], Some("c"), 4, &[0, 1]);
         assert_eq!(
-            order(&["a", "b", "c"], &own, &["b"], Some("c"), 0),
+            order(&["a", "b", "c"], &own, &["a", "c"], Some("c"), 0),
             [2, 1, 0],
             "who hangs comes before its own only"
         );

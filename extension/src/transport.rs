@@ -112,9 +112,14 @@ struct Node {
     avoided_until: f64,
 }
 
-impl Node {
-    fn is_usable(&self) -> bool {
-        self.light.is_some() && self.avoided_until < platform::monotonic_ms()
+impl Inner {
+    /// The connected nodes that are not avoided, or of all that are those avoided longest ago.
+    fn answering(&self) -> Vec<usize> {
+        let now = platform::monotonic_ms();
+        let until = |node: &Node| if node.avoided_until > now { node.avoided_until } else { 0.0 };
+        let connected = || self.nodes.iter().enumerate().filter(|(_, node)| node.light.is_some());
+        let least = connected().map(|(_, node)| until(node)).fold(f64::INFINITY, f64::min);
+        connected().filter(|(_, node)| until(node) <= least).map(|(index, _)| index).collect()
     }
 }
 
@@ -222,6 +227,10 @@ impl Transport {
         }
         let before = inner.nodes.iter().any(|node| node.light.is_some());
         if let Some(node) = inner.nodes.get_mut(index) {
+            // Who has just come back is well.
+            if light.is_some() {
+                node.avoided_until = 0.0;
+            }
             node.state = state;
             node.light = light;
         }

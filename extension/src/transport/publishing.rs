@@ -50,9 +50,9 @@ impl Transport {
             let lights: Vec<_> =
                 inner.nodes.iter().filter_map(|node| Some((node.peer.clone(), node.light.clone()?))).collect();
             let peers: Vec<&str> = lights.iter().map(|(peer, _)| peer.as_str()).collect();
-            let late: Vec<&str> =
-                inner.nodes.iter().filter(|node| !node.is_usable()).map(|node| node.peer.as_str()).collect();
-            let order = route::order(&peers, &owner.peer_ids, &late, back.as_deref(), attempt);
+            let well: Vec<&str> =
+                inner.answering().iter().filter_map(|index| Some(inner.nodes.get(*index)?.peer.as_str())).collect();
+            let order = route::order(&peers, &owner.peer_ids, &well, back.as_deref(), attempt);
             (lights, order)
         };
         let last = order.len().min(NODES).saturating_sub(1);

@@ -1,7 +1,7 @@
 //! Receiving: which topic is subscribed at which node, again after a node came back, and store queries.
 
 use super::light_node::{self, Decoder, LightNode};
-use super::{Happening, LATE_MS, LONGEST_PAYLOAD, Node, Owner, Query, Transport, within};
+use super::{Happening, LATE_MS, LONGEST_PAYLOAD, Owner, Query, Transport, within};
 use crate::platform;
 use crate::route;
 use futures::channel::{mpsc, oneshot};
@@ -193,15 +193,11 @@ impl Transport {
         let has = |index: usize| {
             subscription.bound.iter().any(|(at, ..)| *at == index) || subscription.making.contains(&index)
         };
-        let mut usable: Vec<usize> =
-            inner.nodes.iter().enumerate().filter(|(_, node)| node.light.is_some()).map(|(index, _)| index).collect();
         if subscription.owner.provider.is_none() {
-            return usable.into_iter().filter(|index| !has(*index)).collect();
+            let connected = inner.nodes.iter().enumerate().filter(|(_, node)| node.light.is_some());
+            return connected.map(|(index, _)| index).filter(|index| !has(*index)).collect();
         }
-        let answers = |index: &usize| inner.nodes.get(*index).is_some_and(Node::is_usable);
-        if usable.iter().any(answers) {
-            usable.retain(answers);
-        }
+        let usable = inner.answering();
         if usable.iter().any(|index| has(*index)) {
             return Vec::new();
         }
@@ -209,7 +205,7 @@ impl Transport {
             usable.iter().filter_map(|index| inner.nodes.get(*index)).map(|node| node.peer.as_str()).collect();
         // Which of equal nodes is used is drawn anew each time.
         let own = &subscription.owner.peer_ids;
-        let order = route::order(&peers, own, &[], None, 0);
+        let order = route::order(&peers, own, &peers, None, 0);
         let equal = order.iter().filter(|at| peers.get(**at).is_some_and(|peer| !own.iter().any(|id| id == peer)));
         let spread = equal.count().max(1);
         let drawn = usize::from(platform::random::<1>()[0]) % spread;
@@ -226,7 +222,7 @@ impl Transport {
                 self.0.borrow().subscriptions.get(topic).map(|known| (known.shard, Rc::clone(&known.callback)));
             let (Some((shard, callback)), Some(peer)) = (wanted, self.peer(index)) else { return };
             let Ok(decoder) = light.decoder(topic, shard) else { return };
-            let other = self.0.borrow().nodes.iter().enumerate().any(|(at, node)| at != index && node.is_usable());
+            let other = self.0.borrow().answering().iter().any(|at| *at != index);
             let ms = if other { LATE_MS } else { CONFIRM_MS };
             match within(ms, light.subscribe(&decoder, &from(&callback, &peer))).await {
                 Some(true) => {
