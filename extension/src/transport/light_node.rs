@@ -4,6 +4,7 @@
 use super::within;
 use crate::platform::object;
 use futures::channel::oneshot;
+use futures::lock::{Mutex, MutexGuard};
 use js_sys::{Array, BigInt, Function, Promise, Reflect, Uint8Array};
 use privacyai::effect::Publication;
 use std::cell::RefCell;
@@ -15,6 +16,9 @@ const CONNECT_MS: u32 = 10_000;
 
 /// Messages asked for in one page of a store query; the node's most (waku.md section 6).
 const PAGE: u32 = 100;
+
+/// Shards with a turn of their own; those of the network are fewer.
+const TURNS: usize = 8;
 
 #[wasm_bindgen]
 extern "C" {
@@ -84,6 +88,9 @@ extern "C" {
     #[derive(Clone)]
     pub type Decoder;
 
+    #[wasm_bindgen(method, getter, js_name = pubsubTopic)]
+    fn pubsub_topic(this: &Decoder) -> String;
+
     /// A `DecodedMessage`.
     pub type DecodedMessage;
 
@@ -100,6 +107,9 @@ pub struct LightNode(Rc<Connected>);
 
 struct Connected {
     node: WakuNode,
+    /// Subscriptions of one shard are made and ended one after the other: of two at once for a shard that has none yet
+    /// the SDK keeps only the later, though it confirms both.
+    turns: [Mutex<()>; TURNS],
     listeners: RefCell<Vec<Closure<dyn FnMut()>>>,
 }
 
@@ -109,7 +119,7 @@ impl LightNode {
         let node: WakuNode = waku.create_light_node(&options(cluster)).await?.unchecked_into();
         let (identified, identify) = oneshot::channel();
         let (gone, lost) = oneshot::channel();
-        let light = Self(Rc::new(Connected { node, listeners: RefCell::new(Vec::new()) }));
+        let light = Self(Rc::new(Connected { node, turns: Default::default(), listeners: RefCell::new(Vec::new()) }));
         light.once("peer:identify", identified);
         light.once("peer:disconnect", gone);
         let connected = async {
@@ -138,6 +148,7 @@ impl LightNode {
 
     /// Subscribes; false when the node did not confirm it.
     pub async fn subscribe(&self, decoder: &Decoder, callback: &Function) -> bool {
+        let _turn = self.turn(decoder).await;
         let filter = self.0.node.filter();
         if filter.subscribe(decoder, callback).await.is_ok_and(|confirmed| confirmed.is_truthy()) {
             return true;
@@ -149,7 +160,14 @@ impl LightNode {
 
     /// Ends a subscription.
     pub async fn unsubscribe(&self, decoder: &Decoder) {
+        let _turn = self.turn(decoder).await;
         let _ = self.0.node.filter().unsubscribe(decoder).await;
+    }
+
+    /// Waits for the turn of a decoder's shard, whose number ends its topic.
+    async fn turn(&self, decoder: &Decoder) -> Option<MutexGuard<'_, ()>> {
+        let last = decoder.pubsub_topic().bytes().last().unwrap_or_default();
+        Some(self.0.turns.get(usize::from(last) % TURNS)?.lock().await)
     }
 
     /// Publishes; false when the node did not take it.
