@@ -11,6 +11,9 @@ const UNDER_WAY: usize = 64;
 /// Time for the last node of all to take a publication, in milliseconds.
 const SEND_MS: u32 = 5_000;
 
+/// Time for a node that hung lately, in milliseconds: it comes before one that would tell the provider who asks.
+const HUNG_MS: u32 = 300;
+
 /// Time given to subscriptions that are being made, in milliseconds: after it the answer's repair has to do.
 const BIND_MS: u32 = 1_500;
 
@@ -45,7 +48,7 @@ impl Transport {
     async fn send(&self, owner: &Owner, message: &Publication, attempt: usize) -> Option<String> {
         within(BIND_MS, self.all_bound()).await;
         let back = self.listening_peer(owner);
-        let (lights, order) = {
+        let (order, waits) = {
             let inner = self.0.borrow();
             let lights: Vec<_> =
                 inner.nodes.iter().filter_map(|node| Some((node.peer.clone(), node.light.clone()?))).collect();
@@ -53,11 +56,14 @@ impl Transport {
             let well: Vec<&str> =
                 inner.answering().iter().filter_map(|index| Some(inner.nodes.get(*index)?.peer.as_str())).collect();
             let order = route::order(&peers, &owner.peer_ids, &well, back.as_deref(), attempt);
-            (lights, order)
+            let order: Vec<_> = order.iter().take(NODES).filter_map(|index| lights.get(*index).cloned()).collect();
+            let waits: Vec<u32> =
+                order.iter().map(|(peer, _)| if well.contains(&peer.as_str()) { LATE_MS } else { HUNG_MS }).collect();
+            (order, waits)
         };
-        let last = order.len().min(NODES).saturating_sub(1);
-        for (at, (peer, light)) in order.iter().take(NODES).filter_map(|index| lights.get(*index)).enumerate() {
-            match within(if at == last { SEND_MS } else { LATE_MS }, light.publish(message)).await {
+        let last = order.len().saturating_sub(1);
+        for (at, ((peer, light), wait)) in order.iter().zip(waits).enumerate() {
+            match within(if at == last { SEND_MS } else { wait }, light.publish(message)).await {
                 Some(true) => return Some(peer.clone()),
                 Some(false) => {}
                 None => self.avoid(std::slice::from_ref(peer)),
