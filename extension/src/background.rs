@@ -24,7 +24,7 @@ use panels::{PanelEvent, Panels};
 use privacyai::client::{AskId, Client, Effect, Input, KNOWN, Seen, Window};
 use privacyai::effect::{Batch, Millis, Row, Table};
 use privacyai::identity::ProviderId;
-use privacyai::map::Map;
+use privacyai::map::{Map, Set};
 use privacyai::ranking::Place;
 use std::collections::VecDeque;
 use wasm_bindgen::prelude::*;
@@ -75,6 +75,8 @@ enum Event {
     Panel(PanelEvent),
     Network(Happening),
     Tick,
+    /// Providers wait to be told.
+    Due,
 }
 
 /// A question under way.
@@ -110,18 +112,20 @@ struct Background {
     /// The providers in the order of the automatic choice, as it was at a monotonic time.
     places: Vec<Place>,
     placed: f64,
+    /// Providers whose views the panels do not have as they are now.
+    due: Set<ProviderId>,
     /// The conversation last open, and what of that is stored.
     open: Option<String>,
     stored_open: Option<String>,
     /// Inputs that came up while effects were carried out.
     later: VecDeque<Input>,
     saved: f64,
-    ticks: mpsc::Sender<()>,
+    ticks: mpsc::Sender<Event>,
     timer: Option<Timeout>,
 }
 
 impl Background {
-    async fn start(waku: Waku) -> Result<(Self, mpsc::Receiver<Happening>, mpsc::Receiver<()>), StorageError> {
+    async fn start(waku: Waku) -> Result<(Self, mpsc::Receiver<Happening>, mpsc::Receiver<Event>), StorageError> {
         let database = Database::open(DATABASE).await?;
         let stored = |key: &'static [u8]| database.get(Table::Settings, key);
         let settings = stored(settings::SETTINGS).await?.and_then(|json| json::decode_bytes(&json));
@@ -149,6 +153,7 @@ impl Background {
             free: None,
             places: Vec::new(),
             placed: 0.0,
+            due: Set::new(),
             stored_open: open.clone(),
             open,
             later: VecDeque::new(),
@@ -175,12 +180,12 @@ impl Background {
         mut self,
         panels: mpsc::Receiver<PanelEvent>,
         happenings: mpsc::Receiver<Happening>,
-        ticks: mpsc::Receiver<()>,
+        ticks: mpsc::Receiver<Event>,
     ) {
         let mut events = select_all([
             panels.map(Event::Panel).boxed_local(),
             happenings.map(Event::Network).boxed_local(),
-            ticks.map(|()| Event::Tick).boxed_local(),
+            ticks.boxed_local(),
             stream::pending().boxed_local(),
         ]);
         while let Some(event) = events.next().await {
@@ -198,6 +203,7 @@ impl Background {
                 }
                 Event::Network(happening) => self.notice(happening).await,
                 Event::Tick => self.step(Input::Tick).await,
+                Event::Due => self.tell_due(),
             }
             if platform::monotonic_ms() - self.saved >= SAVE_MS {
                 self.book.settle();
@@ -277,7 +283,7 @@ impl Background {
         let connected = self.transport.connected_peers();
         if connected != self.connected {
             self.connected = connected;
-            self.tell_routes();
+            self.tell_providers();
         }
     }
 
@@ -290,7 +296,7 @@ impl Background {
         let wait = at.0.saturating_sub(platform::now().0).min(LONGEST_SLEEP_MS);
         let mut ticks = self.ticks.clone();
         // A full queue means that a tick waits already. The timer replaced here fires no more.
-        let tick = move || drop(ticks.try_send(()));
+        let tick = move || drop(ticks.try_send(Event::Tick));
         self.timer = Some(Timeout::new(u32::try_from(wait).unwrap_or(u32::MAX), tick));
     }
 

@@ -4,7 +4,7 @@
 pub use crate::json::{decode, encode};
 use crate::json::{record, tagged};
 pub use crate::settings::{Weights, preset};
-pub use privacyai::map::sort;
+pub use privacyai::map::{Map, sort};
 pub use view::{
     ConversationRow, ConversationView, FreeView, MessageView, ModelView, NetworkView, ProviderView, UsageRow,
 };

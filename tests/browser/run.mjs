@@ -1,8 +1,9 @@
 // Runs the browser cases one after the other and prints a TAP line for each. Arguments pick cases by a part of their
-// name. Set by `cargo xtask test browser`: CHROMIUM, DIST, WORKER, MOCK_OPENAI, TAP; PRIVACYAI_DEEP adds the long ones.
+// name. Set by `cargo xtask test browser`: CHROMIUM, DIST, WORKER, MOCK_OPENAI, TAP, CROWD; PRIVACYAI_DEEP adds the long ones.
 import { mkdir, writeFile } from "node:fs/promises";
 import { asking } from "./cases/asking.mjs";
 import { choosing } from "./cases/choosing.mjs";
+import { crowd } from "./cases/crowd.mjs";
 import { cuts } from "./cases/cuts.mjs";
 import { failover } from "./cases/failover.mjs";
 import { history } from "./cases/history.mjs";
@@ -34,7 +35,7 @@ const CASE_SECONDS = 180;
 
 const wanted = process.argv.slice(2);
 const deep = Boolean(process.env.PRIVACYAI_DEEP);
-const cases = [joining, asking, many, restarts, looks, still, long, states, markdown, keyboard, leaks, providers, choosing, quota, stars, cuts, failover, history, usage, real].flat()
+const cases = [joining, asking, many, restarts, looks, still, long, states, markdown, keyboard, leaks, providers, choosing, crowd, quota, stars, cuts, failover, history, usage, real].flat()
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 
 /** What a case works with; what it opens is closed after it. */

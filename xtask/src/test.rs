@@ -192,7 +192,12 @@ fn browser(deep: bool) -> Result<Count, Failure> {
     let dist = build::pack(&build::Options::default())?;
     let mut node = npm::node("tests/browser/run.mjs");
     node.env("CHROMIUM", chromium).env("DIST", dist);
-    for (name, program) in [("WORKER", "worker"), ("MOCK_OPENAI", "examples/mock_openai"), ("TAP", "examples/tap")] {
+    for (name, program) in [
+        ("WORKER", "worker"),
+        ("MOCK_OPENAI", "examples/mock_openai"),
+        ("TAP", "examples/tap"),
+        ("CROWD", "examples/crowd"),
+    ] {
         node.env(name, worker.with_file_name("").join(program));
     }
     if deep {

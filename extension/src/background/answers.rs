@@ -7,15 +7,26 @@ use crate::mirror;
 use crate::platform;
 use crate::port::{FreeView, MessageView, ProviderView, Update};
 use crate::settings;
+use gloo::timers::callback::Timeout;
 use privacyai::client::{AskId, End, Event, Input, Seen};
 use privacyai::identity::ProviderId;
 use privacyai::map::Map;
+use std::str::FromStr;
 
 /// Times to the first word that are shown of a provider.
 const RECENT: usize = 20;
 
 /// The order of the automatic choice is made anew at most so often for what is shown, in ms.
 const PLACES_MS: f64 = 500.0;
+
+/// Providers that are told at once, some milliseconds of work.
+const AT_ONCE: usize = 32;
+
+/// ... and the ms until the next of them.
+const DUE_MS: u32 = 10;
+
+/// Providers that a new panel gets with its first word.
+const FIRST: usize = 64;
 
 impl Background {
     pub(super) async fn show(&mut self, event: Event) {
@@ -156,11 +167,44 @@ impl Background {
         self.panels.tell_all(&Update::Conversations { conversations: self.book.rows() });
     }
 
-    /// After the set of usable nodes changed: whom they hide the user from may have changed as well.
-    pub(super) fn tell_routes(&self) {
-        for seen in self.providers.values() {
-            self.panels.tell_all(&Update::Provider { provider: self.provider_view(seen) });
+    /// All providers are told anew: whom the nodes hide the user from, whom the lists leave out, or the order changed.
+    pub(super) fn tell_providers(&mut self) {
+        self.due = self.providers.keys().map(|id| (*id, ())).collect();
+        self.tell_due();
+    }
+
+    /// Tells some of those that are due, and the others soon: a thousand at once would hold up whatever else there is.
+    pub(super) fn tell_due(&mut self) {
+        for _ in 0..AT_ONCE {
+            let Some((id, ())) = self.due.pop_first() else { return };
+            if let Some(seen) = self.providers.get(&id) {
+                self.panels.tell_all(&Update::Provider { provider: self.provider_view(seen) });
+            }
         }
+        self.tell_soon();
+    }
+
+    fn tell_soon(&self) {
+        let mut ticks = self.ticks.clone();
+        Timeout::new(DUE_MS, move || drop(ticks.try_send(super::Event::Due))).forget();
+    }
+
+    /// The first providers for a new panel: those that it shows without being asked. The others are due.
+    pub(super) fn first_providers(&mut self) -> Vec<ProviderView> {
+        let chosen = self.settings.provider.as_deref().and_then(|id| ProviderId::from_str(id).ok());
+        let best = self.places.iter().map(|place| place.provider);
+        let mut first: Vec<ProviderId> = Vec::new();
+        for id in chosen.into_iter().chain(best).chain(self.providers.keys().copied()) {
+            if first.len() < FIRST && !first.contains(&id) {
+                first.push(id);
+            }
+        }
+        let views = first.iter().filter_map(|id| Some(self.provider_view(self.providers.get(id)?))).collect();
+        if self.providers.len() > first.len() {
+            self.due.extend(self.providers.keys().filter(|id| !first.contains(id)).map(|id| (*id, ())));
+            self.tell_soon();
+        }
+        views
     }
 
     pub(super) fn provider_view(&self, seen: &Seen) -> ProviderView {
@@ -182,9 +226,7 @@ impl Background {
     /// The order of the automatic choice anew, and each provider with its place in it.
     pub(super) fn tell_places(&mut self) {
         self.place();
-        for seen in self.providers.values() {
-            self.panels.tell_all(&Update::Provider { provider: self.provider_view(seen) });
-        }
+        self.tell_providers();
     }
 
     fn place(&mut self) {

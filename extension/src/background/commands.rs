@@ -257,7 +257,7 @@ impl Background {
         Update::Snapshot {
             settings: self.settings.clone(),
             network: self.network_view(),
-            providers: self.providers.values().map(|seen| self.provider_view(seen)).collect(),
+            providers: self.first_providers(),
             conversations: self.book.rows(),
             open,
             free: self.free,

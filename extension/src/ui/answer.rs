@@ -215,7 +215,9 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
     let copied = create_signal(false);
     let id = view.with_untracked(|view| view.id.clone());
     let provider = view.with_untracked(|view| view.provider.clone());
-    let other = create_selector(move || app.other_than(provider.as_deref()).map(|other| (other.id, other.name)));
+    let other = create_selector(move || {
+        app.other_than(provider.as_deref()).map(|other| (other.id.clone(), other.name.clone()))
+    });
     let again = {
         let id = id.clone();
         move || retry(app, &id, None)

@@ -154,7 +154,8 @@ fn names(
     });
     let is_empty = create_selector(move || ids.with(Vec::is_empty));
     let rows = list::keyed(ids, move |id| {
-        let name = untrack(|| app.provider(&id)).map_or_else(|| format::fours(&format::shorten(&id, 16)), |it| it.name);
+        let name = untrack(|| app.provider(&id))
+            .map_or_else(|| format::fours(&format::shorten(&id, 16)), |it| it.name.clone());
         let label = format!("Take {name} off the list “{title}”");
         let (tip, close) = (label.clone(), icon::icon(icon::CLOSE, 14));
         let test = format!("list-{test}");

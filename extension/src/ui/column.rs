@@ -123,8 +123,9 @@ pub const STATES: [(&str, &str); 6] = [
 /// Whether a provider is among what is looked for: words of its name or a model, in small letters, and one of
 /// [`STATES`]. `lower` makes small letters.
 pub fn is_wanted(provider: &ProviderView, words: &str, state: &str, lower: &dyn Fn(&str) -> String) -> bool {
-    let named =
-        lower(&provider.name).contains(words) || provider.models.iter().any(|model| lower(&model.id).contains(words));
+    let named = words.is_empty()
+        || lower(&provider.name).contains(words)
+        || provider.models.iter().any(|model| lower(&model.id).contains(words));
     named
         && match state {
             "" => true,

@@ -1,5 +1,7 @@
 //! The composer: what is being asked, who will answer, and the line that says who will read it.
 
+use std::rc::Rc;
+
 use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
@@ -10,6 +12,8 @@ use crate::port::{Command, ProviderView};
 
 /// The footer's sentence holds at most this many characters.
 const FOOTER_MOST: usize = 40;
+/// Possible readers that are named; a large market has more than anybody reads.
+const NAMED: usize = 12;
 
 /// The context is shown once it is so full, in percent.
 const CONTEXT_FROM: u64 = 70;
@@ -152,7 +156,7 @@ pub fn cancel_edit(app: App) {
 struct Chip {
     automatic: bool,
     ready: usize,
-    provider: Option<ProviderView>,
+    provider: Option<Rc<ProviderView>>,
     mark: status::Shape,
     model: String,
 }
@@ -266,9 +270,12 @@ fn footer_line(app: App) -> Footer {
 }
 
 /// In automatic the choice falls when the question leaves: until then several may be the reader.
-fn one_of(readers: &[ProviderView]) -> Footer {
+fn one_of(readers: &[Rc<ProviderView>]) -> Footer {
     let hides = readers.iter().all(|reader| reader.hides_ip);
-    let names = readers.iter().map(|reader| reader.name.as_str()).collect::<Vec<_>>().join(", ");
+    let mut names = readers.iter().take(NAMED).map(|reader| reader.name.as_str()).collect::<Vec<_>>().join(", ");
+    if let Some(more) = readers.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        names.push_str(&format!(" and {}", format::plural(more as u64, "other of the list", "others of the list")));
+    }
     let tail = if hides { "sees this, not your IP" } else { "sees this and maybe your IP" };
     let long = format!("Automatic chooses when the question leaves; only the one chosen can read it: {names}.");
     (format!("One of {} {tail}", readers.len()), long, !hides)

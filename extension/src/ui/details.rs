@@ -28,7 +28,7 @@ pub fn details(app: App, id: &str) -> View {
                         let mut view = view.get_clone();
                         view.text = row.text.get_clone_untracked();
                         let provider = view.provider.as_deref().and_then(|id| app.provider(id));
-                        View::from(vec![who(&view, provider.as_ref()), key(&view), times(&view), receipt(app, &view), sight(&view)])
+                        View::from(vec![who(&view, provider.as_deref()), key(&view), times(&view), receipt(app, &view), sight(&view)])
                     } })
                 }
             }

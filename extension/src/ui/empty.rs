@@ -1,6 +1,8 @@
 //! What stands where no message does: a start, or why nobody can be asked; and the same as one line above the
 //! composer when there are messages.
 
+use std::rc::Rc;
+
 use sycamore::prelude::*;
 
 use super::redraw::{Redraw, create_memo, create_selector};
@@ -156,9 +158,10 @@ pub fn host_of(address: &str) -> String {
 fn no_provider(app: App) -> View {
     let chosen = create_selector(move || {
         let provider = app.settings.with(|settings| settings.provider.clone())?;
-        Some(app.provider(&provider).map_or_else(|| "The chosen provider".to_owned(), |provider| provider.name))
+        Some(app.provider(&provider).map_or_else(|| "The chosen provider".to_owned(), |provider| provider.name.clone()))
     });
-    let best = create_selector(move || app.other_than(None).map(|provider| (provider.id, provider.name)));
+    let best =
+        create_selector(move || app.other_than(None).map(|provider| (provider.id.clone(), provider.name.clone())));
     let picture = icon::icon(icon::NO_SERVER, 22);
     view! {
         div(data-testid="no-provider") {
@@ -200,7 +203,7 @@ fn no_provider(app: App) -> View {
 /// Up to four known providers with what is known of them.
 fn seen(app: App) -> View {
     let now = app.now_ms.get();
-    let known: Vec<ProviderView> = app.providers.with(|all| all.iter().take(4).cloned().collect());
+    let known: Vec<Rc<ProviderView>> = app.providers.with(|all| all.iter().take(4).cloned().collect());
     let rows: Vec<View> = known
         .iter()
         .map(|provider| {

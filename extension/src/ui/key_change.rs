@@ -112,7 +112,8 @@ fn ways(app: App, provider: &ProviderView) -> View {
     let wanted = format::last_four(&provider.id);
     let id = provider.id.clone();
     let avoided = id.clone();
-    let other = create_selector(move || app.other_than(Some(&avoided)).map(|other| (other.id, other.name)));
+    let other =
+        create_selector(move || app.other_than(Some(&avoided)).map(|other| (other.id.clone(), other.name.clone())));
     let matches = create_selector(move || typed.with(|typed| typed.trim().eq_ignore_ascii_case(&wanted)));
     let trust = move || {
         if matches.get_untracked() {

@@ -29,7 +29,7 @@
 //! | `usage`, `usage-span-14`, `-84`, `usage-table`, `usage-days`, `usage-providers` | what was asked, in figures |
 //! | `nav-chat`, `nav-providers`, `nav-usage`, `nav-settings`, `nav-network` | navigation from 720 px |
 //! | `provider-automatic`, `prefer-balanced`, `-fastest`, `-cheapest`, `-trusted`, `-custom`, `weight-speed`, `-price`, `-reputation`, `-load`, `provider-row`, `provider-pick` | choice; row: `data-provider-id`, `data-status`, `data-state`, `data-usable`, `data-chosen`, `data-blocked` |
-//! | `provider-search`, `provider-state`, `provider-order`, `provider-sort`, `provider-block`, `provider-more`, `provider-facts`, `provider-only`, `list-only`, `list-never`, `spark` | the list of providers and a row's parts |
+//! | `provider-search`, `provider-state`, `provider-order`, `provider-sort`, `provider-block`, `provider-area`, `provider-more`, `provider-facts`, `provider-only`, `list-only`, `list-never`, `spark` | the list of providers and a row's parts |
 //! | `history-row`, `history-open`, `history-rename`, `history-title`, `history-delete`, `history-confirm`, `history-search`, `history-pin`, `history-export`, `export-markdown`, `export-json`, `import`, `import-file` | conversations; row: `data-conversation-id` |
 //! | `settings-profile-balanced`, `-fast`, `-high`, `settings-theme-system`, `-light`, `-dark`, `settings-whole`, `settings-nodes`, `settings-nodes-save`, `settings-export`, `settings-delete`, `settings-delete-word`, `settings-delete-confirm`, `settings-version`, `settings-key` (`data-key`), `settings-keys-said`, `settings-keys-reset`, `settings-single-keys` | settings |
 //! | `try-now`, `open-network` | no way to the network |
@@ -88,6 +88,7 @@ mod transcript;
 mod updates;
 mod usage;
 mod window;
+mod windowed;
 mod words;
 
 /// Draws the panel into the page's `#app`, or its body, and connects to the background.

@@ -45,7 +45,7 @@ fn market(app: App, row: &Row) -> Market {
         (!id.is_empty()).then(|| ((at - app.now_ms.get()) / 1_000.0).ceil().max(0.0) as u32)
     });
     let mut market = Market {
-        other: app.other_than(own.as_deref()).map(|other| (other.id, other.name)),
+        other: app.other_than(own.as_deref()).map(|other| (other.id.clone(), other.name.clone())),
         asks_in,
         opens_in: if row.view.with(|view| view.phase == "limit") { quota::opens_in(app) } else { None },
         ..Market::default()

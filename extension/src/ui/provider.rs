@@ -14,12 +14,18 @@ use crate::port::{Command, ModelView, ProviderView};
 pub const GRID: &str =
     "broad:grid-cols-[24px_minmax(96px,1.5fr)_minmax(88px,1.4fr)_64px_88px_44px_40px_56px_56px_60px_76px_128px]";
 
-/// Draws the row of the provider with this id.
-pub fn row(app: App, id: String) -> View {
+/// Draws the row of the provider with this id; `at` tells which of the table's rows it is.
+pub fn row(app: App, id: String, at: impl Fn(&str) -> Option<usize> + 'static) -> View {
+    let at = {
+        let id = id.clone();
+        create_selector(move || at(&id))
+    };
     let provider = {
         let id = id.clone();
         // A heartbeat alone draws nothing anew, so that a button keeps its focus.
-        create_selector(move || app.provider(&id).map(|provider| ProviderView { heard_ms: 0, ..provider }))
+        create_selector(move || {
+            app.provider(&id).map(|provider| ProviderView { heard_ms: 0, ..ProviderView::clone(&provider) })
+        })
     };
     let chosen = {
         let id = id.clone();
@@ -42,7 +48,7 @@ pub fn row(app: App, id: String) -> View {
     };
     view! {
         div(
-            role="row", class=if next.get() { "border-t border-line bg-accent-soft" } else { "border-t border-line" },
+            role="row", aria-rowindex=at.get().map(|at| at.to_string()), class=if next.get() { "border-t border-line bg-accent-soft" } else { "border-t border-line" },
             data-testid="provider-row", data-provider-id=id,
             data-status=provider.with(|provider| provider.as_ref().map(|provider| provider.status.clone())),
             data-state=provider.with(|provider| provider.as_ref().map(|provider| provider.state.clone())),

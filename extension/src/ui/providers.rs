@@ -8,11 +8,14 @@ use wasm_bindgen::JsCast;
 use super::column::{self, COLUMNS, Column, STATES, Sorting};
 use super::invite::value_of;
 use super::provider::{self, GRID};
-use super::redraw::{Redraw, create_memo, create_selector};
+use super::redraw::{Redraw, create_selector};
 use super::state::{App, Page, is_ready};
-use super::{app, choosing, format, icon, list};
+use super::windowed::{Windowed, windowed};
+use super::{app, choosing, format, icon};
 use crate::port::{ProviderView, sort};
 
+/// Height of a provider's row before one was measured, in px.
+const ROW: f64 = 72.0;
 /// Rows of the skeleton.
 const SKELETONS: usize = 6;
 /// How long a search without result shows the skeleton, in seconds of the page's clock.
@@ -22,12 +25,12 @@ pub fn providers(app: App) -> View {
     let search = create_signal(String::new());
     let opened = js_sys::Date::now();
     let (state, sorting) = (create_signal(String::new()), create_signal(Sorting::best(Column::Best)));
-    let found = create_memo(move || {
+    let found = create_selector(move || {
         let words = search.with(|words| format::lower(words.trim()));
         let mut all = app.providers.with(|all| {
             let wanted =
-                |one: &&ProviderView| state.with(|state| column::is_wanted(one, &words, state, &format::lower));
-            all.iter().filter(wanted).cloned().collect::<Vec<ProviderView>>()
+                |one: &&Rc<ProviderView>| state.with(|state| column::is_wanted(one, &words, state, &format::lower));
+            all.iter().filter(wanted).cloned().collect::<Vec<Rc<ProviderView>>>()
         });
         // They are in the automatic choice's order already.
         if sorting.get() != Sorting::best(Column::Best) {
@@ -43,11 +46,14 @@ pub fn providers(app: App) -> View {
     let tab = app::icon_button(icon::EXPAND, "Open in a tab", "open-tab", super::palette::open_tab);
     let (header, automatic) = (app::header(app, "Providers", tab), automatic(app));
     let (controls, heads) = (controls(app, search, state, sorting), heads(sorting));
-    let rows = list::keyed(found, move |id| provider::row(app, id.to_string()));
+    let (area, content) = (create_node_ref(), create_node_ref());
+    let at = move |id: &str| found.with(|ids| ids.iter().position(|one| **one == *id)).map(|at| at + 2);
+    let Windowed { rows, look } =
+        windowed(found, (area, content), "data-provider-id", ROW, move |id| provider::row(app, id.to_string(), at));
     view! {
         section(class="flex min-h-0 flex-1 flex-col", aria-label="Providers") {
             (header)
-            div(class="min-h-0 flex-1 overflow-y-auto") {
+            div(class="min-h-0 flex-1 overflow-y-auto", r#ref=area, data-testid="provider-area", on:scroll=move |_| look()) {
                 div(class="mx-auto w-full max-w-[1180px]") {
                     div(class="flex flex-col gap-3 p-3 wide:px-4") {
                         (automatic)
@@ -60,9 +66,9 @@ pub fn providers(app: App) -> View {
                     } else {
                         View::new()
                     } })
-                    div(hidden=known.get() == 0, role="table", aria-label="Providers") {
+                    div(hidden=known.get() == 0, role="table", aria-label="Providers", aria-rowcount=found.with(|ids| (ids.len() + 1).to_string())) {
                         (heads)
-                        div(class="border-b border-line", role="rowgroup") { (rows) }
+                        div(class="border-b border-line", role="rowgroup", r#ref=content) { (rows) }
                     }
                 }
             }
@@ -104,7 +110,7 @@ fn automatic(app: App) -> View {
                     if on.get_untracked() {
                         let reader = app.reader();
                         if let Some(reader) = reader {
-                            app.choose(Some(reader.id), None);
+                            app.choose(Some(reader.id.clone()), None);
                         }
                     } else {
                         app.choose(None, None);

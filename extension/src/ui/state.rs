@@ -83,7 +83,7 @@ pub struct App {
     /// What is left of the day's free requests.
     pub free: Signal<Option<FreeView>>,
     /// Seen providers, best first.
-    pub providers: Signal<Vec<ProviderView>>,
+    pub providers: Signal<Vec<Rc<ProviderView>>>,
     /// Conversations, newest first.
     pub conversations: Signal<Vec<ConversationRow>>,
     /// The open conversation's id.
@@ -166,12 +166,12 @@ impl App {
     }
 
     /// A provider by its id text.
-    pub fn provider(self, id: &str) -> Option<ProviderView> {
+    pub fn provider(self, id: &str) -> Option<Rc<ProviderView>> {
         self.providers.with(|all| all.iter().find(|provider| provider.id == id).cloned())
     }
 
     /// Who would read the next question: the chosen provider, or in automatic the best usable one.
-    pub fn reader(self) -> Option<ProviderView> {
+    pub fn reader(self) -> Option<Rc<ProviderView>> {
         match self.settings.with(|settings| settings.provider.clone()) {
             Some(id) => self.provider(&id),
             None => self.providers.with(|all| all.iter().find(|provider| is_ready(provider)).cloned()),
@@ -179,7 +179,7 @@ impl App {
     }
 
     /// Everyone who may be asked next: the chosen provider, or in automatic all usable ones.
-    pub fn readers(self) -> Vec<ProviderView> {
+    pub fn readers(self) -> Vec<Rc<ProviderView>> {
         if self.settings.with(|settings| settings.provider.is_some()) {
             return self.reader().into_iter().filter(|reader| reader.usable).collect();
         }
@@ -187,7 +187,7 @@ impl App {
     }
 
     /// The first usable provider other than this one.
-    pub fn other_than(self, id: Option<&str>) -> Option<ProviderView> {
+    pub fn other_than(self, id: Option<&str>) -> Option<Rc<ProviderView>> {
         self.providers.with(|all| all.iter().find(|provider| is_ready(provider) && Some(&*provider.id) != id).cloned())
     }
 
@@ -208,7 +208,7 @@ impl App {
         }
         let changed = self.settings.with(|settings| settings.provider.clone()).and_then(|id| self.provider(&id));
         if let Some(provider) = changed.filter(|provider| provider.key_changed_from.is_some()) {
-            self.go(Page::KeyChanged(provider.id));
+            self.go(Page::KeyChanged(provider.id.clone()));
             return;
         }
         if !self.reader().is_some_and(|reader| reader.usable) {

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use gloo::timers::callback::Timeout;
 use sycamore::prelude::*;
@@ -10,13 +11,18 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 
 use super::state::{App, InviteView, Row, take_sent};
-use crate::port::{Command, ConversationView, MessageView, ProviderView, Update, sort};
+use crate::port::{Command, ConversationView, Map, MessageView, ProviderView, Update, sort};
 
 /// Pieces of text that wait for the next frame: message id and text.
 type Pending = VecDeque<(String, String)>;
 
+/// Providers are drawn anew at most so often, in ms: a large market is heard many times a second.
+const SEEN_MS: u32 = 150;
+
 thread_local! {
     static PENDING: RefCell<Pending> = const { RefCell::new(VecDeque::new()) };
+    /// Providers that were heard since they were drawn; none while no drawing is due.
+    static HEARD: RefCell<Option<Vec<ProviderView>>> = const { RefCell::new(None) };
 }
 
 impl App {
@@ -28,20 +34,15 @@ impl App {
                 self.settings.set(settings);
                 self.network.set(network);
                 self.free.set(free);
-                self.providers.set(sorted(providers));
+                HEARD.with_borrow_mut(|heard| heard.iter_mut().for_each(Vec::clear));
+                self.providers.update(Vec::clear);
+                self.see(providers);
                 self.conversations.set(conversations);
                 self.reopen(open);
                 self.loaded.set(true);
             }),
             Update::Network { network } => self.network.set(network),
-            Update::Provider { provider } => {
-                let mut all = self.providers.get_clone_untracked();
-                match all.iter_mut().find(|known| known.id == provider.id) {
-                    Some(known) => *known = provider,
-                    None => all.push(provider),
-                }
-                self.providers.set(sorted(all));
-            }
+            Update::Provider { provider } => self.see_later(provider),
             Update::Conversations { conversations } => {
                 let gone = self.open.with_untracked(|open| {
                     open.as_ref().is_some_and(|id| !conversations.iter().any(|row| row.id == *id))
@@ -81,6 +82,50 @@ impl App {
     /// The port broke: what is shown stays, as not live.
     pub fn unlinked(self) {
         self.linked.set(false);
+    }
+
+    /// The first is shown at once, and those that follow soon after it together.
+    fn see_later(self, provider: ProviderView) {
+        let first = HEARD.with_borrow_mut(|heard| match heard {
+            Some(heard) => {
+                heard.push(provider);
+                None
+            }
+            None => {
+                *heard = Some(Vec::new());
+                Some(provider)
+            }
+        });
+        let Some(first) = first else { return };
+        self.see(vec![first]);
+        self.see_soon();
+    }
+
+    fn see_soon(self) {
+        let see = move || {
+            let heard = HEARD.take().unwrap_or_default();
+            if !heard.is_empty() {
+                HEARD.set(Some(Vec::new()));
+                self.see(heard);
+                self.see_soon();
+            }
+        };
+        Timeout::new(SEEN_MS, move || self.scope.run_in(see)).forget();
+    }
+
+    /// Takes these in; the others stay as they are and are not copied.
+    fn see(self, providers: Vec<ProviderView>) {
+        let mut new: Map<String, Rc<ProviderView>> =
+            providers.into_iter().map(|provider| (provider.id.clone(), Rc::new(provider))).collect();
+        self.providers.update(|all| {
+            for known in all.iter_mut() {
+                if let Some(provider) = new.remove(&known.id) {
+                    *known = provider;
+                }
+            }
+            all.extend(std::mem::take(&mut new).into_iter().map(|(_, provider)| provider));
+            put_in_order(all);
+        });
     }
 
     /// Only what this panel shows or asked for replaces what it shows.
@@ -206,7 +251,7 @@ impl App {
 }
 
 /// In the order of the automatic choice; behind them those it does not choose from, the blocked ones last.
-fn sorted(mut providers: Vec<ProviderView>) -> Vec<ProviderView> {
+fn put_in_order(providers: &mut [Rc<ProviderView>]) {
     let rank = |provider: &ProviderView| match provider.status.as_str() {
         "online" => 0,
         "busy" => 1,
@@ -217,8 +262,7 @@ fn sorted(mut providers: Vec<ProviderView>) -> Vec<ProviderView> {
         let speed = if one.response_ms == 0 { u32::MAX } else { one.response_ms };
         (one.blocked, one.place.unwrap_or(u32::MAX), !one.usable, one.equivocated, rank(one), speed)
     };
-    sort(&mut providers, &|a, b| key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id)));
-    providers
+    sort(providers, &|a, b| key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id)));
 }
 
 fn row(mut message: MessageView) -> Row {

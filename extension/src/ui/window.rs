@@ -1,4 +1,4 @@
-//! Which messages of a long conversation stand in the page: those within two screens of what is seen, and never more
+//! Which messages of a long conversation, or rows of a long list, stand in the page: those within two screens of what is seen, and never more
 //! than sixty. The others are room of their height, measured when they were last drawn, or a guess.
 
 use std::collections::HashMap;
@@ -15,8 +15,11 @@ pub const GAP: f64 = 16.0;
 const GUESS: f64 = 120.0;
 
 /// Heights of messages by id. One measured at another width is a better guess than none.
-#[derive(Default)]
 pub struct Heights {
+    /// Room between two.
+    gap: f64,
+    /// Height of one before any was measured.
+    first_guess: f64,
     known: HashMap<Rc<str>, f64>,
     /// Height of those that were never measured: the mean of the first that were. It stays, as all that is scrolled
     /// away would change its height with it.
@@ -34,7 +37,18 @@ pub struct Window {
     pub below: f64,
 }
 
+impl Default for Heights {
+    fn default() -> Self {
+        Self::new(GAP, GUESS)
+    }
+}
+
 impl Heights {
+    /// Of things with such a gap between them, and so high before any was measured.
+    pub fn new(gap: f64, first_guess: f64) -> Self {
+        Self { gap, first_guess, known: HashMap::new(), guess: None }
+    }
+
     /// Keeps a measured height.
     pub fn measured(&mut self, id: &str, height: f64) {
         match self.known.get_mut(id) {
@@ -45,12 +59,12 @@ impl Heights {
 
     /// Forgets all.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.gap, self.first_guess);
     }
 
     /// A message with the room behind it.
     fn of(&self, id: &str) -> f64 {
-        self.known.get(id).or(self.guess.as_ref()).copied().unwrap_or(GUESS) + GAP
+        self.known.get(id).or(self.guess.as_ref()).copied().unwrap_or(self.first_guess) + self.gap
     }
 
     /// The window on these messages; `top` px of them are scrolled away and `seen` px can be seen. With `end` the last
