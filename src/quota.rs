@@ -147,6 +147,11 @@ impl Quota {
         Some(by)
     }
 
+    /// Until when the providers that accepted this failed request may be asked again for its unit.
+    pub fn open_until(&self, request: u64) -> Option<Millis> {
+        self.units.get(&request).and_then(|entry| if let Unit::Open(until) = entry.unit { Some(until) } else { None })
+    }
+
     /// What is left at `now`.
     pub fn left(&self, now: Millis) -> Left {
         let day = self.day.max(now.0 / DAY_MS);
@@ -333,6 +338,7 @@ mod tests {
         let left = quota.left(NOON);
         assert_eq!((left.used, left.open, left.lost), (1, 1, 0));
         assert_eq!(quota.wake_at(NOON), end);
+        assert_eq!([1, 2].map(|request| quota.open_until(request)), [None, Some(end)]);
         assert_eq!(quota.again(2, 3, NOON), Some([ID].into()), "the same providers may be asked again");
         assert_eq!(quota.again(2, 4, NOON), None, "but once at a time");
         assert_eq!(quota.left(NOON).used, 1);
@@ -340,6 +346,7 @@ mod tests {
         let left = quota.left(end);
         assert_eq!((left.used, left.open, left.lost), (1, 0, 1));
         assert_eq!(quota.again(3, 4, end), None);
+        assert_eq!(quota.open_until(3), None);
         assert_eq!(quota.left(end).used, 1);
     }
 

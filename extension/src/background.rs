@@ -7,7 +7,7 @@ mod network;
 mod panels;
 mod provider;
 
-use crate::conversation::Book;
+use crate::conversation::{Book, Live};
 use crate::json;
 use crate::mirror;
 use crate::platform::{self, Entropy};
@@ -162,15 +162,18 @@ impl Background {
             timer: None,
         };
         background.dial();
-        background.begin(known).await;
-        background.resume().await;
+        let mirrors: Map<u64, Vec<u8>> = mirror::kept().await.into_iter().collect();
+        // What left no mirror cannot go on: its request of the day is open to those who accepted it.
+        let goes_on = |live: &Live| mirrors.contains_key(&live.ask).then_some(AskId(live.ask));
+        let resumed = background.book.live().iter().filter_map(|(_, live)| goes_on(live)).collect();
+        background.begin(known, resumed).await;
+        background.resume(mirrors).await;
         background.save().await;
         Ok((background, happenings, ticked))
     }
 
     /// Tells the machine what is stored and what the user and the network set.
-    async fn begin(&mut self, known: Vec<Row>) {
-        let resumed = self.book.live().iter().map(|(_, live)| AskId(live.ask)).collect();
+    async fn begin(&mut self, known: Vec<Row>, resumed: Vec<AskId>) {
         self.step(Input::FreeDaily(self.way.network.free_daily)).await;
         self.step(Input::Wishes(settings::wishes(&self.settings))).await;
         self.step(Input::Restored(known, resumed)).await;

@@ -399,6 +399,11 @@ impl Client {
         self.standing.known(*provider, model)
     }
 
+    /// Until when a failed question's request of the day is open to those who accepted it.
+    pub fn open_until(&self, ask: AskId) -> Option<Millis> {
+        self.quota.open_until(ask.0)
+    }
+
     /// What this user's stars come to.
     pub fn felt(&self, provider: &ProviderId, now: Millis) -> Option<Score> {
         self.standing.felt(provider, now)

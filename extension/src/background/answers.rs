@@ -112,9 +112,8 @@ impl Background {
     }
 
     /// After a start: what was under way goes on from its mirror, or is truncated.
-    pub(super) async fn resume(&mut self) {
+    pub(super) async fn resume(&mut self, mut mirrors: Map<u64, Vec<u8>>) {
         let live = self.book.live();
-        let mut mirrors: Map<u64, Vec<u8>> = mirror::kept().await.into_iter().collect();
         for (conversation, live) in live {
             self.load(&conversation).await;
             let running = Running {
@@ -298,14 +297,17 @@ impl Background {
             .running
             .get(&ask.0)
             .and_then(|running| self.book.message(&running.conversation, &running.answer)?.view.accept_ms);
+        let open = self.client.open_until(ask);
         let unit = match end {
             End::Limit => None,
-            End::Complete => Some("used"),
-            End::Cancelled if accepted.is_some() => Some("used"),
-            _ if accepted.is_some() => Some("open"),
+            _ if open.is_some() => Some("open"),
+            _ if accepted.is_some() => Some("used"),
             _ => Some("back"),
         };
-        self.change(ask, |message, _| message.unit = unit.map(Into::into));
+        self.change(ask, |message, _| {
+            message.unit = unit.map(Into::into);
+            message.open_until_ms = open.map(|until| until.0);
+        });
         let no_network = self.running.get(&ask.0).is_some_and(|running| running.unsent) && !self.way.is_connected();
         match end {
             End::Complete => self.finish(ask.0, "complete", |_| ()),

@@ -358,7 +358,7 @@ impl Background {
         self.settings = settings::default_settings();
         self.way = Way::restore(None).map_err(|error| error.to_string())?;
         self.dial();
-        self.begin(Vec::new()).await;
+        self.begin(Vec::new(), Vec::new()).await;
         self.step(Input::Window(Window::Open)).await;
         let snapshot = self.snapshot().await;
         self.panels.tell_all(&snapshot);

@@ -25,7 +25,7 @@ fn believed_message(view: MessageView) -> Option<MessageView> {
         && view.text.len() <= LONGEST_ANSWER
         && view.stars.is_none_or(|stars| (1..=5).contains(&stars));
     let phase = if is_live(&view.phase) { "truncated".into() } else { view.phase };
-    sound.then_some(MessageView { phase, receipt: None, route: None, unit: None, ..view })
+    sound.then_some(MessageView { phase, receipt: None, route: None, unit: None, open_until_ms: None, ..view })
 }
 
 fn is_id(id: &str) -> bool {

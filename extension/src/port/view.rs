@@ -210,6 +210,8 @@ record! {
         pub cuts: Option<Vec<(u64, String, bool)>>,
         /// The day's request that it took: `used`, `back` (given back) or `open` (to the same providers).
         pub unit: Option<String>,
+        /// Until when it is open, in Unix ms; then it was used without an answer.
+        pub open_until_ms: Option<u64>,
         /// The user's stars.
         pub stars: Option<u8>,
     }

@@ -270,9 +270,9 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
 /// Asks the question of this answer again.
 pub fn retry(app: App, answer: &str, provider: Option<String>) {
     let row = app.rows.with_untracked(|rows| rows.iter().find(|row| *row.id == *answer).cloned());
-    let unit = row.and_then(|row| row.view.with_untracked(|view| view.unit.clone()));
+    let failed = row.map(|row| row.view.get_clone_untracked());
     // Asking again drops what is there: not for a question that could not be sent.
-    if quota::refuses(app, unit.as_deref()) {
+    if quota::refuses(app, failed.as_ref()) {
         return;
     }
     if let Some(conversation) = app.open.get_clone_untracked() {

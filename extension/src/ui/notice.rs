@@ -21,11 +21,12 @@ pub fn notice(app: App, row: Row, phase: ReadSignal<String>) -> View {
         let text = text.get_clone_untracked();
         view.with(|view| words(view, &text, &market))
     });
+    let unit = create_selector(move || view.with(|view| quota::of_unit(app, view)));
     view! {
         (Redraw { by: move || match said.get_clone() {
             None => View::new(),
             Some(mut words) => {
-                let unit = view.with_untracked(|view| quota::of_unit(app, view));
+                let unit = unit.get_clone();
                 // Where the words say already that nothing was counted, once is enough.
                 if let Some(unit) = unit.filter(|_| !words.body.contains("ot counted")) {
                     words.body.push(' ');

@@ -37,9 +37,10 @@ pub fn spent(app: App) -> Option<FreeView> {
 }
 
 /// Refuses what would need a free question when none is left; true when it did.
-pub fn refuses(app: App, unit: Option<&str>) -> bool {
+pub fn refuses(app: App, failed: Option<&MessageView>) -> bool {
     // A request that its providers failed is open to them still.
-    let refused = unit != Some("open") && untrack(|| spent(app)).is_some();
+    let open = failed.and_then(|view| unit(view, app.now_ms.get_untracked())) == Some("open");
+    let refused = !open && untrack(|| spent(app)).is_some();
     if refused {
         app.toast.set(Some("No free question is left today. Nothing was sent.".into()));
     }
@@ -84,14 +85,23 @@ fn asides(free: &FreeView) -> Vec<String> {
         ));
     }
     if free.lost > 0 {
-        said.push(format!("{} used without an answer", free.lost));
+        said.push(format!("{} used without an answer: who accepted failed", free.lost));
     }
     said
 }
 
 /// What became of an answer's free question, where it did not end well.
 pub fn of_unit(app: App, view: &MessageView) -> Option<String> {
-    untrack(|| counted(app)).and_then(|_| unit_words(view))
+    let now = app.now_ms.get();
+    untrack(|| counted(app)).and_then(|_| unit_words(view, now))
+}
+
+/// How an answer's free question stands: an open one ends with the keys of those who accepted it.
+fn unit(view: &MessageView, now_ms: f64) -> Option<&str> {
+    match (view.unit.as_deref(), view.open_until_ms) {
+        (Some("open"), Some(until)) if until as f64 <= now_ms => Some("lost"),
+        (unit, _) => unit,
+    }
 }
 
 /// What an answer took, for its details.
@@ -104,12 +114,12 @@ pub fn charge(app: App, view: &MessageView) -> String {
     }
 }
 
-fn unit_words(view: &MessageView) -> Option<String> {
+fn unit_words(view: &MessageView, now_ms: f64) -> Option<String> {
     let name = view.provider_name.as_deref().unwrap_or("the same providers");
-    match view.unit.as_deref() {
+    match unit(view, now_ms) {
         Some("open") => Some(format!("It stays open to {name} until its keys end: Retry uses no other.")),
         Some("back") => Some("Not counted.".into()),
-        Some("lost") => Some("A free question was used without an answer.".into()),
+        Some("lost") => Some("A free question was used without an answer: who accepted it failed.".into()),
         _ => None,
     }
 }
@@ -256,7 +266,7 @@ mod tests {
         let used = FreeView { used: 3, open: 1, lost: 1, ..FREE };
         assert_eq!(
             in_full(&used, now),
-            "3 of 3 used, resets in 6 h 12 min, 00:00 UTC. 1 failed and stays open: Retry there uses no other. 1 used without an answer"
+            "3 of 3 used, resets in 6 h 12 min, 00:00 UTC. 1 failed and stays open: Retry there uses no other. 1 used without an answer: who accepted failed"
         );
         assert_eq!(rest_s(&FREE, 1e12), 0.0);
     }
@@ -292,13 +302,16 @@ mod tests {
             ..MessageView::default()
         };
         assert_eq!(
-            unit_words(&view("open", Some("Fjord"))).as_deref(),
+            unit_words(&view("open", Some("Fjord")), 0.0).as_deref(),
             Some("It stays open to Fjord until its keys end: Retry uses no other.")
         );
-        assert!(unit_words(&view("open", None)).is_some_and(|words| words.contains("the same providers")));
-        assert_eq!(unit_words(&view("back", None)).as_deref(), Some("Not counted."));
-        assert_eq!(unit_words(&view("lost", None)).as_deref(), Some("A free question was used without an answer."));
-        assert_eq!(unit_words(&view("used", None)), None);
-        assert_eq!(unit_words(&MessageView::default()), None);
+        assert!(unit_words(&view("open", None), 0.0).is_some_and(|words| words.contains("the same providers")));
+        assert_eq!(unit_words(&view("back", None), 0.0).as_deref(), Some("Not counted."));
+        let ends = MessageView { open_until_ms: Some(1_000), ..view("open", None) };
+        assert_eq!(unit(&ends, 999.0), Some("open"));
+        let lost = Some("A free question was used without an answer: who accepted it failed.".into());
+        assert_eq!(unit_words(&ends, 1_000.0), lost);
+        assert_eq!(unit_words(&view("used", None), 0.0), None);
+        assert_eq!(unit_words(&MessageView::default(), 0.0), None);
     }
 }

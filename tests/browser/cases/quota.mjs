@@ -65,7 +65,7 @@ export const quota = [
       const messages = exchange(1, "Why?", { text: "So.", unit: "used" });
       const panel = await scripted(browser, { messages, free: free(3, { lost: 1, reset_ms: Date.now() + 22_320_000 }) });
       assert.match(await panel.at("limit-card").innerText(), /3 of 3 free questions used\s+6 h 1[12] min\s+until 3 more, at \d\d:\d\d your time \(00:00 UTC\)/);
-      assert.match(await panel.at("limit-card").innerText(), /1 used without an answer\./);
+      assert.match(await panel.at("limit-card").innerText(), /1 used without an answer: who accepted failed\./);
       const meter = panel.page.getByRole("meter", { name: "Free questions left today" });
       assert.equal(await meter.getAttribute("aria-valuenow"), "0");
       assert.match(await meter.getAttribute("aria-valuetext"), /resets in 6 h 1[12] min, 00:00 UTC/);
@@ -84,6 +84,35 @@ export const quota = [
     },
   },
   {
+    name: "quota: a question that all who accepted it failed stays open until their keys end, then shows as used without an answer",
+    async run(bench) {
+      const market = await bench.own_market({ providers: [{ handle: "fails", model: "error_mid" }], free_daily: 3 });
+      const { browser, port } = await bench.joined({ market, providers: 1 });
+      const began = Date.now();
+      const failed = await port.answer("Who fails here?");
+      assert.notEqual(failed.phase, "complete");
+      assert.equal(failed.unit, "open");
+      const minutes = (failed.open_until_ms - began) / 60_000;
+      assert.ok(minutes > 59 && minutes < 90, `open for ${minutes} minutes`);
+
+      // The keys' end, brought nearer.
+      const open = { phase: "error", code: 12, tokens: null, receipt: null, unit: "open", open_until_ms: Date.now() + 2_500 };
+      const panel = await scripted(browser, { messages: exchange(1, "Why?", open), free: free(3, { open: 1 }) });
+      const said = async () => (await panel.at("answer-notice").locator("p").allInnerTexts()).join(" ");
+      assert.equal(await said(), "Fjord could not process this. Not charged. It stays open to Fjord until its keys end: Retry uses no other.");
+      await until("it is lost", async () => (await said()).endsWith("Not charged. A free question was used without an answer: who accepted it failed."));
+      await panel.tell({ is: "free", free: free(3, { lost: 1 }) });
+      const meter = panel.page.getByRole("meter", { name: "Free questions left today" });
+      await until("the meter says why", async () => /1 used without an answer: who accepted failed/.test(await meter.getAttribute("title")));
+      await panel.at("answer-notice").getByRole("button", { name: "Retry" }).click();
+      await panel.at("toast").waitFor();
+      assert.ok(!(await panel.orders()).some((order) => order.do === "retry"), "it is open to nobody any more");
+      await panel.page.reload();
+      await panel.at("answer-notice").waitFor();
+      assert.match(await said(), /used without an answer: who accepted it failed\.$/, "also after a restart");
+    },
+  },
+  {
     name: "quota: what became of a failed question's share is told; a limit that nobody reaches is only 'free'",
     async run(bench) {
       const browser = await bench.browser();
@@ -91,7 +120,6 @@ export const quota = [
       const words = [
         ["open", "Fjord could not process this. Not charged. It stays open to Fjord until its keys end: Retry uses no other."],
         ["back", "Fjord could not process this. Not charged. Not counted."],
-        ["lost", "Fjord could not process this. Not charged. A free question was used without an answer."],
       ];
       const said = async (panel) => (await panel.at("answer-notice").locator("p").allInnerTexts()).join(" ");
       for (const [unit, wanted] of words) {
