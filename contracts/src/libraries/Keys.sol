@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title The keys of the voted parameters.
+library Keys {
+    /// Free requests a seat of tier 1 has in a UTC day.
+    bytes32 internal constant FREE_DAILY = "freeDaily";
+    /// Protocol fee taken at payout, in basis points.
+    bytes32 internal constant FEE_BPS = "feeBps";
+    /// Stake that lists a provider, in whole tokens.
+    bytes32 internal constant MIN_STAKE = "minStake";
+    /// Seconds a payee has to claim after the payer asks to close.
+    bytes32 internal constant CHALLENGE_DELAY = "challengeDelay";
+    /// Reply topics of the network, protocol section 6.2.
+    bytes32 internal constant REPLY_BUCKETS = "replyBuckets";
+    /// Seats the open door gives in a UTC day.
+    bytes32 internal constant OPEN_SEATS_DAILY = "openSeatsDaily";
+    /// Leading zero bits of the open door's puzzle.
+    bytes32 internal constant PUZZLE_BITS = "puzzleBits";
+    /// Deposit of a membership of tier 2, in whole tokens.
+    bytes32 internal constant SEAT_DEPOSIT = "seatDeposit";
+    /// Balance or stake that opens token-gated access, in whole tokens.
+    bytes32 internal constant ACCESS_MINIMUM = "accessMinimum";
+    /// Bond of a quality challenge, in whole tokens.
+    bytes32 internal constant CASE_BOND = "caseBond";
+}
