@@ -23,4 +23,12 @@ library Keys {
     bytes32 internal constant ACCESS_MINIMUM = "accessMinimum";
     /// Bond of a quality challenge, in whole tokens.
     bytes32 internal constant CASE_BOND = "caseBond";
+    /// Seconds a challenged provider has to answer.
+    bytes32 internal constant RESPONSE_WINDOW = "responseWindow";
+    /// Seconds governance has to decide a case after the response window; then the provider is let go.
+    bytes32 internal constant DECISION_WINDOW = "decisionWindow";
+    /// Share of the stake that an upheld case or a proven fault takes, in basis points.
+    bytes32 internal constant SLASH_BPS = "slashBps";
+    /// Seconds of an epoch of ratings, read by clients.
+    bytes32 internal constant EPOCH = "epoch";
 }
