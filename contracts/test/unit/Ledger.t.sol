@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {ERC3009} from "@openzeppelin/contracts/token/ERC20/extensions/draft-ERC3009.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {Base} from "../Base.sol";
+import {InferenceChannels} from "../../src/InferenceChannels.sol";
+import {Ledger} from "../../src/Ledger.sol";
+import {Typed} from "../../src/libraries/Typed.sol";
+
+contract LedgerTest is Base {
+    bytes32 private constant PERMIT =
+        keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
+
+    // ------------------------------------------------------------------------------------------------ funding
+
+    function test_funds_oneself_and_others() public {
+        vm.startPrank(payer.at);
+        vm.expectEmit();
+        emit Ledger.Funded(stranger.at, 3e18);
+        channels.fund(stranger.at, 3e18);
+        channels.fund(payer.at, 2e18);
+        assertEq(balance(stranger.at), 3e18);
+        assertEq(balance(payer.at), 2e18);
+        vm.expectRevert(Ledger.ZeroAmount.selector);
+        channels.fund(payer.at, 0);
+        vm.expectRevert(Ledger.ZeroAddress.selector);
+        channels.fund(address(0), 1);
+        vm.expectRevert();
+        channels.fund(payer.at, type(uint96).max);
+    }
+
+    function test_funds_with_a_permit_even_when_somebody_sent_it_before() public {
+        for (uint256 early; early < 2; ++early) {
+            uint256 amount = 5e18;
+            bytes32 hash =
+                keccak256(abi.encode(PERMIT, payer.at, address(channels), amount, token.nonces(payer.at), FOREVER));
+            (uint8 v, bytes32 r, bytes32 s) =
+                vm.sign(payer.key, keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), hash)));
+            if (early == 1) token.permit(payer.at, address(channels), amount, FOREVER, v, r, s);
+            vm.prank(payer.at);
+            channels.fundWithPermit(uint96(amount), FOREVER, v, r, s);
+            assertEq(token.allowance(payer.at, address(channels)), 0);
+        }
+        assertEq(balance(payer.at), 10e18);
+        vm.prank(payer.at);
+        vm.expectRevert();
+        channels.fundWithPermit(1, FOREVER, 27, 0, 0);
+    }
+
+    function test_one_signature_funds_and_sets_a_session() public {
+        Ledger.Terms memory t = terms(5e18, 6e18);
+        bytes32 nonce = channels.fundingNonce(1e18, t, "salt");
+        (bytes32 r, bytes32 vs) = authorization(payer, 20e18, FOREVER, nonce);
+        vm.startPrank(relayer);
+        vm.expectRevert(abi.encodeWithSelector(Ledger.FeeAboveAmount.selector, 21e18, 20e18));
+        channels.fundWithAuthorization(payer.at, 20e18, 21e18, t, "salt", FOREVER, r, vs);
+        vm.expectRevert(ERC3009.ERC3009InvalidSignature.selector);
+        channels.fundWithAuthorization(payer.at, 20e18, 2e18, t, "salt", FOREVER, r, vs);
+        t.capDay = 7e18;
+        vm.expectRevert(ERC3009.ERC3009InvalidSignature.selector);
+        channels.fundWithAuthorization(payer.at, 20e18, 1e18, t, "salt", FOREVER, r, vs);
+        t.capDay = 6e18;
+        vm.expectEmit();
+        emit Ledger.SessionSet(payer.at, session.at, 5e18, 6e18, t.expiry);
+        channels.fundWithAuthorization(payer.at, 20e18, 1e18, t, "salt", FOREVER, r, vs);
+        assertEq(balance(payer.at), 19e18);
+        assertEq(balance(relayer), 1e18);
+        (uint96 capPayee, uint96 capDay, uint40 expiry) = channels.session(payer.at, session.at);
+        assertEq(capPayee, 5e18);
+        assertEq(capDay, 6e18);
+        assertEq(expiry, t.expiry);
+        vm.expectRevert(abi.encodeWithSelector(ERC3009.ERC3009UsedAuthorization.selector, payer.at, nonce));
+        channels.fundWithAuthorization(payer.at, 20e18, 1e18, t, "salt", FOREVER, r, vs);
+    }
+
+    function test_an_authorization_may_set_no_session() public {
+        Ledger.Terms memory none;
+        (bytes32 r, bytes32 vs) = authorization(payer, 2e18, FOREVER, channels.fundingNonce(0, none, "salt"));
+        vm.recordLogs();
+        channels.fundWithAuthorization(payer.at, 2e18, 0, none, "salt", FOREVER, r, vs);
+        assertEq(balance(payer.at), 2e18);
+        (r, vs) = authorization(payer, 0, FOREVER, channels.fundingNonce(0, none, "none"));
+        vm.expectRevert(Ledger.ZeroAmount.selector);
+        channels.fundWithAuthorization(payer.at, 0, 0, none, "none", FOREVER, r, vs);
+    }
+
+    // ------------------------------------------------------------------------------------------------ sessions
+
+    function test_a_session_is_set_by_signature() public {
+        funded(5e18);
+        Ledger.Terms memory t = terms(5e18, 6e18);
+        bytes memory word = long(payer, sessionHash(t, 1e18, FOREVER, 0));
+        vm.startPrank(relayer);
+        vm.expectRevert(Ledger.Expired.selector);
+        channels.setSessionFor(payer.at, t, 1e18, uint40(block.timestamp - 1), word);
+        vm.expectRevert(Ledger.BadSignature.selector);
+        channels.setSessionFor(payer.at, t, 2e18, FOREVER, word);
+        vm.expectRevert(Ledger.BadSignature.selector);
+        channels.setSessionFor(stranger.at, t, 1e18, FOREVER, word);
+        channels.setSessionFor(payer.at, t, 1e18, FOREVER, word);
+        assertEq(balance(relayer), 1e18);
+        vm.expectRevert(Ledger.BadSignature.selector);
+        channels.setSessionFor(payer.at, t, 1e18, FOREVER, word);
+
+        word = long(payer, sessionHash(t, 5e18, FOREVER, 1));
+        vm.expectRevert(Ledger.InsufficientBalance.selector);
+        channels.setSessionFor(payer.at, t, 5e18, FOREVER, word);
+        t.signer = address(0);
+        vm.expectRevert(Ledger.ZeroAddress.selector);
+        channels.setSession(t);
+    }
+
+    // ------------------------------------------------------------------------------------------------ exit
+
+    function test_a_balance_leaves_at_once() public {
+        funded(5e18);
+        vm.startPrank(payer.at);
+        vm.expectRevert(Ledger.ZeroAddress.selector);
+        channels.withdraw(address(0), 1);
+        vm.expectRevert(Ledger.ZeroAmount.selector);
+        channels.withdraw(payer.at, 0);
+        vm.expectRevert(Ledger.InsufficientBalance.selector);
+        channels.withdraw(payer.at, 5e18 + 1);
+        vm.expectEmit();
+        emit Ledger.Withdrawn(payer.at, stranger.at, 5e18);
+        channels.withdraw(stranger.at, 5e18);
+        assertEq(token.balanceOf(stranger.at), 5e18);
+        assertEq(balance(payer.at), 0);
+    }
+
+    function test_a_balance_leaves_by_signature() public {
+        funded(5e18);
+        bytes memory word = long(payer, Typed.withdraw(payer.at, stranger.at, 3e18, 1e18, FOREVER, 0));
+        vm.startPrank(relayer);
+        vm.expectRevert(Ledger.Expired.selector);
+        channels.withdrawFor(payer.at, stranger.at, 3e18, 1e18, uint40(block.timestamp - 1), word);
+        vm.expectRevert(Ledger.BadSignature.selector);
+        channels.withdrawFor(payer.at, relayer, 3e18, 1e18, FOREVER, word);
+        vm.expectRevert(Ledger.BadSignature.selector);
+        channels.withdrawFor(payer.at, stranger.at, 3e18, 2e18, FOREVER, word);
+        channels.withdrawFor(payer.at, stranger.at, 3e18, 1e18, FOREVER, word);
+        assertEq(token.balanceOf(stranger.at), 3e18);
+        assertEq(balance(relayer), 1e18);
+        assertEq(balance(payer.at), 1e18);
+        vm.expectRevert(Ledger.BadSignature.selector);
+        channels.withdrawFor(payer.at, stranger.at, 3e18, 1e18, FOREVER, word);
+    }
+
+    function testFuzz_a_stranger_withdraws_nothing(address who, address to, uint96 amount, bytes calldata word) public {
+        vm.assume(who != payer.at && amount != 0 && to != address(0));
+        funded(5e18);
+        vm.startPrank(who);
+        vm.expectRevert(Ledger.InsufficientBalance.selector);
+        channels.withdraw(to, amount);
+        vm.expectRevert(Ledger.BadSignature.selector);
+        channels.withdrawFor(payer.at, to, amount, 0, FOREVER, word);
+    }
+
+    // ------------------------------------------------------------------------------------------------ odd tokens
+
+    function test_refuses_a_token_that_takes_a_fee() public {
+        TaxedToken taxed = new TaxedToken();
+        InferenceChannels c = new InferenceChannels(taxed, treasury, params, 1, 1, 1);
+        taxed.approve(address(c), 100);
+        vm.expectRevert(abi.encodeWithSelector(Ledger.InexactTransfer.selector, 99, 100));
+        c.fund(address(this), 100);
+        vm.expectRevert(abi.encodeWithSelector(Ledger.InexactTransfer.selector, 99, 100));
+        c.open(payee.at, session.at, "salt", 100);
+    }
+
+    function test_a_token_that_reverts_moves_nothing() public {
+        funded(5e18);
+        vm.mockCallRevert(address(token), abi.encodeWithSelector(IERC20.transfer.selector), "stopped");
+        vm.prank(payer.at);
+        vm.expectRevert("stopped");
+        channels.withdraw(payer.at, 5e18);
+        assertEq(balance(payer.at), 5e18);
+    }
+
+    function test_a_token_that_calls_back_gains_nothing() public {
+        HookedToken hooked = new HookedToken();
+        InferenceChannels c = new InferenceChannels(hooked, treasury, params, 1, 1, 1);
+        hooked.aim(c);
+        hooked.approve(address(c), 100);
+        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
+        c.fund(address(this), 10);
+    }
+
+    function sessionHash(Ledger.Terms memory t, uint96 fee, uint40 deadline, uint256 nonce)
+        private
+        view
+        returns (bytes32)
+    {
+        return keccak256(
+            abi.encode(Typed.SESSION, payer.at, t.signer, t.capPayee, t.capDay, t.expiry, fee, deadline, nonce)
+        );
+    }
+}
+
+/// Takes one percent on the way.
+contract TaxedToken is ERC20("Taxed", "TAX") {
+    constructor() {
+        _mint(msg.sender, 1e18);
+    }
+
+    function _update(address from, address to, uint256 value) internal override {
+        super._update(from, to, value);
+        if (from != address(0) && to != address(0)) super._update(to, address(0), value / 100);
+    }
+}
+
+/// Funds once more from within a transfer, so that one payment might count twice.
+contract HookedToken is ERC20("Hooked", "HOOK") {
+    InferenceChannels private channels;
+
+    constructor() {
+        _mint(msg.sender, 1e18);
+        _mint(address(this), 1e18);
+    }
+
+    function aim(InferenceChannels at_) external {
+        channels = at_;
+        _approve(address(this), address(at_), 1e18);
+    }
+
+    function _update(address from, address to, uint256 value) internal override {
+        if (to == address(channels) && to != address(0) && from != address(this)) channels.fund(from, 5);
+        super._update(from, to, value);
+    }
+}
