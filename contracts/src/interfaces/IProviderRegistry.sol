@@ -49,6 +49,10 @@ interface IProviderRegistry is IERC5805 {
     /// @notice Seconds from asking for a stake to getting it.
     function unbonding() external view returns (uint40);
 
+    /// @notice When the last of the stake has been unbonding long enough to be taken out, were it not frozen; 0 while some of
+    /// it is not unbonding. From then on the court takes no new case, so that a provider that leaves does get away.
+    function exitAt(bytes32 providerId) external view returns (uint40);
+
     /// @notice Keeps the whole stake, the unbonding part included, where it is. Only the court, which counts its open cases:
     /// freezing twice is freezing once.
     function freeze(bytes32 providerId) external;
