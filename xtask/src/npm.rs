@@ -2,16 +2,26 @@
 
 use crate::process::{command, on_path, run};
 use crate::{Failure, root, say};
+use std::path::Path;
 use std::process::Command;
 
-/// Installs them by `npm ci` when the lock file has changed since the last time.
+/// Installs them where they changed since the last time.
 ///
 /// # Errors
 /// When npm is missing or fails.
 pub fn install() -> Result<(), Failure> {
-    let lock = root().join("package-lock.json");
+    install_in(&root())
+}
+
+/// Installs a folder's packages by `npm ci` when its lock file has changed since the last time. No package runs a script
+/// of its own.
+///
+/// # Errors
+/// When npm is missing or fails.
+pub fn install_in(folder: &Path) -> Result<(), Failure> {
+    let lock = folder.join("package-lock.json");
     let wanted = std::fs::read(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
-    let stamp = root().join("node_modules/.privacyai-lock");
+    let stamp = folder.join("node_modules/.privacyai-lock");
     if std::fs::read(&stamp).is_ok_and(|had| had == wanted) {
         return Ok(());
     }
@@ -20,7 +30,13 @@ pub fn install() -> Result<(), Failure> {
     }
     say("Installing npm packages");
     run(
-        command("npm").args(["ci", "--no-fund", "--no-audit", "--loglevel=error"]),
+        command("npm").current_dir(folder).args([
+            "ci",
+            "--ignore-scripts",
+            "--no-fund",
+            "--no-audit",
+            "--loglevel=error",
+        ]),
         "npm ci",
         "Is the npm registry reachable? Then run the command again.",
     )?;

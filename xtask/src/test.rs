@@ -1,7 +1,7 @@
 //! All tests, group by group, with their counts.
 
 use crate::process::{Group, absolute, cargo, on_path, target_folder};
-use crate::{Failure, build, npm, say, setup, wasm};
+use crate::{Failure, build, contracts, npm, say, setup, wasm};
 use clap::Args;
 use serde::Serialize;
 use std::io::{BufRead, BufReader};
@@ -18,8 +18,8 @@ pub struct Options {
     /// Write the counts as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Only these groups: format, lint, policy, rust, health, failover, quota, reputation, simulation, wasm, storage,
-    /// browser
+    /// Only these groups: format, lint, policy, rust, health, failover, quota, reputation, simulation, contracts,
+    /// wasm, storage, browser
     groups: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ struct Report {
 
 type Runner = fn(bool) -> Result<Count, Failure>;
 
-const GROUPS: [(&str, Runner); 12] = [
+const GROUPS: [(&str, Runner); 13] = [
     ("format", format),
     ("lint", lint),
     ("policy", policy),
@@ -52,6 +52,7 @@ const GROUPS: [(&str, Runner); 12] = [
     ("quota", |_| market(&["quota::"])),
     ("reputation", |_| market(&["reputation::"])),
     ("simulation", |_| market(&["simulation::"])),
+    ("contracts", contracts),
     ("wasm", vectors),
     ("storage", storage),
     ("browser", browser),
@@ -156,6 +157,15 @@ fn market(modules: &[&str]) -> Result<Count, Failure> {
     counted(&mut tests, "cargo test", cargo_line)
 }
 
+/// The Solidity: unit tests of every revert, fuzz tests, invariants, gas against its snapshots, ABIs as Rust reads them.
+fn contracts(deep: bool) -> Result<Count, Failure> {
+    contracts::install()?;
+    let tests = counted(&mut contracts::tests(deep), "forge test", forge_line)?;
+    let gas = counted(&mut contracts::gas(true), "forge test (gas)", forge_line)?;
+    contracts::abi(true)?;
+    Ok(sum([tests, gas, Count { passed: 1, ..Count::default() }]))
+}
+
 /// The golden vectors once more, compiled to wasm32 and run in Node.
 fn vectors(_: bool) -> Result<Count, Failure> {
     counted(npm::node("tests/wasm.mjs").arg(wasm::tests("dev")?), "the vectors on wasm32", tap_line)
@@ -256,6 +266,15 @@ fn cargo_line(text: &str, count: &mut Count) {
     count.skipped += number(" ignored");
 }
 
+/// `Ran 5 test suites in 704.27ms (1.04s CPU time): 45 tests passed, 0 failed, 0 skipped (45 total tests)`
+fn forge_line(text: &str, count: &mut Count) {
+    let Some((_, result)) = text.strip_prefix("Ran ").and_then(|rest| rest.split_once("CPU time): ")) else { return };
+    let mut numbers = result.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
+    count.passed += numbers.next().unwrap_or(0);
+    count.failed += numbers.next().unwrap_or(0);
+    count.skipped += numbers.next().unwrap_or(0);
+}
+
 /// `ok 1 - name`, `not ok 2 - name`, `ok 3 - name # SKIP why`
 fn tap_line(text: &str, count: &mut Count) {
     if text.starts_with("not ok ") {
@@ -282,5 +301,11 @@ mod tests {
         tap_line("not ok 2 - b", &mut count);
         tap_line("ok 3 - c # SKIP no display", &mut count);
         assert_eq!((count.passed, count.failed, count.skipped), (13, 4, 2));
+        forge_line("Ran 2 tests for test/unit/Token.t.sol:TokenTest", &mut count);
+        forge_line(
+            "Ran 5 test suites in 704.27ms (1.04s CPU time): 45 tests passed, 1 failed, 2 skipped (48 total tests)",
+            &mut count,
+        );
+        assert_eq!((count.passed, count.failed, count.skipped), (58, 5, 4));
     }
 }

@@ -1,0 +1,21 @@
+//! The contracts as Rust sees them: their calls, events and errors from the committed ABIs, and the ids and digests that
+//! people sign. Shared by the worker and the extension; it makes no call itself and holds no key.
+//!
+//! What is signed is computed here and in Solidity alike; `tests/vectors/contracts.json` holds both to the same values.
+
+mod abi;
+mod channel;
+mod refusal;
+
+pub use abi::{InferenceChannels, InferenceToken, Params};
+pub use alloy_primitives::{Address, B256, U256, address, b256};
+pub use alloy_sol_types as sol;
+pub use channel::{Channel, Channels, Funding, Terms};
+pub use refusal::explain;
+
+/// Every vector's name with the value that this crate computes, for the check against the file.
+#[doc(hidden)]
+#[must_use]
+pub fn vectors() -> Vec<(&'static str, B256)> {
+    channel::vectors()
+}

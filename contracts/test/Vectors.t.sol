@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {Base} from "./Base.sol";
+import {InferenceChannels} from "../src/InferenceChannels.sol";
+import {Ledger} from "../src/Ledger.sol";
+import {Typed} from "../src/libraries/Typed.sol";
+
+/// @title Ids and digests equal those in tests/vectors/contracts.json, which Rust checks natively and on wasm32.
+/// @dev `WRITE_VECTORS=1 forge test --mc VectorsTest` writes the file; a vector is only ever added.
+contract VectorsTest is Base {
+    string private constant FILE = "../tests/vectors/contracts.json";
+    /// Of the vectors alone; nothing is deployed there.
+    address private constant CHANNELS = 0x1111111111111111111111111111111111111111;
+    address private constant TOKEN = 0x2222222222222222222222222222222222222222;
+    address private constant PAYER = 0x3333333333333333333333333333333333333333;
+    address private constant PAYEE = 0x4444444444444444444444444444444444444444;
+    address private constant SIGNER = 0x5555555555555555555555555555555555555555;
+    bytes32 private constant SALT = keccak256("salt");
+
+    function test_ids_and_digests() public {
+        deployCodeTo("InferenceChannels.sol", abi.encode(TOKEN, treasury, params, 1 hours, 1 days, 7 days), CHANNELS);
+        InferenceChannels c = InferenceChannels(CHANNELS);
+        bytes32 id = c.idOf(InferenceChannels.Key(PAYER, PAYEE, SIGNER, SALT));
+        Ledger.Terms memory terms = Ledger.Terms(SIGNER, 5e18, 7e18, 1_900_000_000);
+
+        check("channelId", id);
+        check("voucher", c.hashTypedData(Typed.voucher(id, 123_456_789)));
+        check("close", c.hashTypedData(Typed.close(id, 123_456_789)));
+        check("open", c.hashTypedData(Typed.open(id, 10e18, 0.01e18, 1_900_000_000)));
+        check("topUp", c.hashTypedData(Typed.topUp(id, 20e18, 0.01e18, 1_900_000_000)));
+        check("requestClose", c.hashTypedData(Typed.requestClose(id, 0.01e18, 1_900_000_000)));
+        check("withdraw", c.hashTypedData(Typed.withdraw(PAYER, PAYEE, 3e18, 0.01e18, 1_900_000_000, 7)));
+        bytes32 session = keccak256(
+            abi.encode(
+                Typed.SESSION, PAYER, SIGNER, terms.capPayee, terms.capDay, terms.expiry, 0.01e18, 1_900_000_000, 7
+            )
+        );
+        check("session", c.hashTypedData(session));
+        check("openingNonce", c.openingNonce(id, 0.01e18));
+        check("fundingNonce", c.fundingNonce(0.01e18, terms, SALT));
+        if (vm.envOr("WRITE_VECTORS", false)) vm.writeJson(written, FILE);
+    }
+
+    string private written;
+
+    function check(string memory name, bytes32 value) private {
+        if (vm.envOr("WRITE_VECTORS", false)) {
+            written = vm.serializeBytes32("vectors", name, value);
+        } else {
+            assertEq(vm.parseJsonBytes32(vm.readFile(FILE), string.concat(".", name)), value, name);
+        }
+    }
+}
