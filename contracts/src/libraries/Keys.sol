@@ -21,6 +21,8 @@ library Keys {
     bytes32 internal constant SEAT_DEPOSIT = "seatDeposit";
     /// Balance or stake that opens token-gated access, in whole tokens.
     bytes32 internal constant ACCESS_MINIMUM = "accessMinimum";
+    /// Deposit left in a channel that opens token-gated access, in whole tokens.
+    bytes32 internal constant ACCESS_CHANNEL = "accessChannel";
     /// Bond of a quality challenge, in whole tokens.
     bytes32 internal constant CASE_BOND = "caseBond";
     /// Seconds a challenged provider has to answer.

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {Base} from "./Base.sol";
+import {Funding} from "../src/Funding.sol";
+import {Keys} from "../src/libraries/Keys.sol";
+import {Params} from "../src/Params.sol";
+import {ProviderRegistry} from "../src/ProviderRegistry.sol";
+
+/// @title A registry with one provider: a P-256 root key, its payee and its owner.
+abstract contract Providers is Base {
+    uint256 internal constant ROOT = 0xa11ce;
+    uint256 internal constant ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551;
+    uint40 internal constant UNBONDING = 7 days;
+
+    ProviderRegistry internal registry;
+    Params internal rules;
+    address internal court = makeAddr("court");
+    Person internal owner;
+    bytes32 internal id;
+
+    function setUp() public virtual override {
+        super.setUp();
+        owner = person("owner");
+        rules = new Params(governance, 0, ruleSet());
+        registry = new ProviderRegistry(token, rules, governance, UNBONDING);
+        token.transfer(owner.at, 1_000_000e18);
+        vm.prank(owner.at);
+        token.approve(address(registry), type(uint256).max);
+        vm.prank(governance);
+        registry.setCourt(court);
+        id = registered(ROOT, payee.at, owner.at);
+    }
+
+    function ruleSet() internal pure returns (Params.Initial[] memory p) {
+        p = new Params.Initial[](7);
+        p[0] = Params.Initial(Keys.MIN_STAKE, 1_000, 1, 1_000_000);
+        p[1] = Params.Initial(Keys.SEAT_DEPOSIT, 100, 1, 1_000_000);
+        p[2] = Params.Initial(Keys.OPEN_SEATS_DAILY, 3, 0, 100_000);
+        p[3] = Params.Initial(Keys.PUZZLE_BITS, 0, 0, 40);
+        p[4] = Params.Initial(Keys.FREE_DAILY, 3, 1, 1_000);
+        p[5] = Params.Initial(Keys.ACCESS_MINIMUM, 500, 1, 1_000_000);
+        p[6] = Params.Initial(Keys.ACCESS_CHANNEL, 5, 1, 1_000_000);
+    }
+
+    function rule(bytes32 key, uint64 value) internal {
+        vm.prank(governance);
+        rules.set(key, value);
+    }
+
+    // ------------------------------------------------------------------------------------------------ root keys
+
+    /// A signature with a low s, which is the only kind that counts.
+    function signedBy(uint256 root, bytes32 hash) internal pure returns (bytes32 r, bytes32 s) {
+        (r, s) = vm.signP256(root, hash);
+        if (uint256(s) > ORDER / 2) s = bytes32(ORDER - uint256(s));
+    }
+
+    function rootOf(uint256 root) internal pure returns (bytes32 qx, bytes32 qy) {
+        (uint256 x, uint256 y) = vm.publicKeyP256(root);
+        return (bytes32(x), bytes32(y));
+    }
+
+    function idOf(uint256 root) internal view returns (bytes32) {
+        (bytes32 qx, bytes32 qy) = rootOf(root);
+        return registry.idOf(qx, qy);
+    }
+
+    /// The root's word that `at` is its payee.
+    function bound(uint256 root, address at) internal view returns (ProviderRegistry.Root memory b) {
+        (b.qx, b.qy) = rootOf(root);
+        bytes32 providerId = registry.idOf(b.qx, b.qy);
+        (b.r, b.s) = signedBy(root, registry.bindingHash(providerId, at, registry.nonceOf(providerId)));
+    }
+
+    function registered(uint256 root, address at, address of_) internal returns (bytes32) {
+        ProviderRegistry.Root memory b = bound(root, at);
+        vm.prank(at);
+        return registry.register(b, of_, "ipfs://one");
+    }
+
+    // ------------------------------------------------------------------------------------------------ stakes
+
+    function staked(uint96 amount) internal {
+        vm.prank(owner.at);
+        registry.stake(id, amount);
+    }
+
+    function unstaked(uint96 amount) internal {
+        vm.prank(owner.at);
+        registry.unstake(id, amount);
+    }
+
+    function frozen() internal {
+        vm.prank(court);
+        registry.freeze(id);
+    }
+
+    /// An ERC-3009 authorization of `by` to `to`.
+    function authorized(Person memory by, address to, uint256 value, bytes32 nonce)
+        internal
+        view
+        returns (Funding.Authorization memory a)
+    {
+        bytes32 hash = keccak256(abi.encode(RECEIVE, by.at, to, value, 0, uint256(FOREVER), nonce));
+        a.from = by.at;
+        a.validBefore = FOREVER;
+        (a.r, a.vs) = vm.signCompact(by.key, keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), hash)));
+    }
+
+    /// A permit (ERC-2612) of `by` for `to`.
+    function permitted(Person memory by, address to, uint256 value) internal view returns (Funding.Permit memory p) {
+        bytes32 hash = keccak256(
+            abi.encode(
+                keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"),
+                by.at,
+                to,
+                value,
+                token.nonces(by.at),
+                uint256(FOREVER)
+            )
+        );
+        p.deadline = FOREVER;
+        (p.v, p.r, p.s) = vm.sign(by.key, keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), hash)));
+    }
+}
