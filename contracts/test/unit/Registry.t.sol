@@ -129,10 +129,10 @@ contract RegistryTest is Providers {
         key = bound(key, 1, ORDER - 1);
         (bytes32 qx, bytes32 qy) = rootOf(key);
         (bytes32 r, bytes32 s) = signedBy(key, hash);
-        assertTrue(P256.verifyNative(hash, r, s, qx, qy));
+        assertTrue(P256.verify(hash, r, s, qx, qy));
         assertTrue(P256.verifySolidity(hash, r, s, qx, qy));
         r = bytes32(uint256(r) ^ 1 << flip);
-        assertEq(P256.verifyNative(hash, r, s, qx, qy), P256.verifySolidity(hash, r, s, qx, qy));
+        assertEq(P256.verify(hash, r, s, qx, qy), P256.verifySolidity(hash, r, s, qx, qy));
     }
 
     function test_rebinds_to_a_new_payee() public {
