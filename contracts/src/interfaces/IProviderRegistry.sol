@@ -72,6 +72,9 @@ interface IProviderRegistry is IERC5805 {
     /// @notice Whether nothing of the stake can leave.
     function isFrozen(bytes32 providerId) external view returns (bool);
 
+    /// @notice Who may freeze and slash now; governance may name another, after a delay in which every staker can leave.
+    function court() external view returns (address);
+
     /// @notice Seconds from asking for a stake to getting it.
     function unbonding() external view returns (uint40);
 
