@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
+
+/// @title What governance acts through: the owner of every voted parameter and of the treasury.
+/// @notice Only the governor proposes and cancels, anyone executes, nobody administers but a vote. A vote can lengthen the
+/// delay and shorten it again, but never below what users were promised: the time to leave before a change comes.
+contract Timelock is TimelockController {
+    /// No vote can make the delay shorter.
+    uint256 public immutable MIN_DELAY;
+    /// Nor longer: governance must be able to decide a case in time.
+    uint256 public constant MAX_DELAY = 30 days;
+
+    error DelayOutOfBounds(uint256 delay, uint256 min, uint256 max);
+
+    constructor(uint256 delay, address governor)
+        TimelockController(delay, _only(governor), _only(address(0)), address(0))
+    {
+        require(delay != 0 && delay <= MAX_DELAY, DelayOutOfBounds(delay, 1, MAX_DELAY));
+        MIN_DELAY = delay;
+    }
+
+    function updateDelay(uint256 delay) public override {
+        require(MIN_DELAY <= delay && delay <= MAX_DELAY, DelayOutOfBounds(delay, MIN_DELAY, MAX_DELAY));
+        super.updateDelay(delay);
+    }
+
+    function _only(address who) private pure returns (address[] memory list) {
+        list = new address[](1);
+        list[0] = who;
+    }
+}
