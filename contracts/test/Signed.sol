@@ -44,7 +44,7 @@ abstract contract Signed is Test {
         return abi.encodePacked(uint8(2 + (y & 1)), x);
     }
 
-    function idOf(uint256 secret) internal pure returns (bytes32) {
+    function providerOf(uint256 secret) internal pure returns (bytes32) {
         return sha256(abi.encodePacked("pam1 pid\x00", uint8(1), compressed(secret)));
     }
 

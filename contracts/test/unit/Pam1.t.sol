@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {Pam1} from "../src/libraries/Pam1.sol";
-import {Signed} from "./Signed.sol";
+import {Pam1} from "../../src/libraries/Pam1.sol";
+import {Signed} from "../Signed.sol";
 
 /// @title The library's functions from outside.
 contract Reader {
@@ -44,7 +44,7 @@ contract Pam1Test is Signed {
     function setUp() public {
         root = rootSecret();
         operational = operationalSecret();
-        id = idOf(root);
+        id = providerOf(root);
     }
 
     // ------------------------------------------------------------------------------------------------ vectors

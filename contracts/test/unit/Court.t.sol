@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IParams} from "../../src/interfaces/IParams.sol";
+import {IProviderRegistry} from "../../src/interfaces/IProviderRegistry.sol";
+import {Keys} from "../../src/libraries/Keys.sol";
+import {Pam1} from "../../src/libraries/Pam1.sol";
+import {Params} from "../../src/Params.sol";
+import {QualityCourt} from "../../src/QualityCourt.sol";
+import {Providers} from "../Providers.sol";
+import {Short} from "../Tokens.sol";
+import {Signed} from "../Signed.sol";
+
+contract CourtTest is Providers, Signed {
+    uint96 private constant BOND = 500e18;
+    uint96 private constant STAKE = 10_000e18;
+    uint96 private constant SLASH = 2_000e18;
+    uint40 private constant RESPONSE = 3 days;
+    uint40 private constant DECISION = 21 days;
+    uint256 private constant OPERATIONAL = 0x0b;
+
+    QualityCourt private bench;
+    Params private law;
+    Person private reporter;
+
+    function setUp() public override {
+        super.setUp();
+        Params.Initial[] memory p = new Params.Initial[](4);
+        p[0] = Params.Initial(Keys.CASE_BOND, 500, 1, 1_000_000);
+        p[1] = Params.Initial(Keys.RESPONSE_WINDOW, RESPONSE, 1, 1_000 days);
+        p[2] = Params.Initial(Keys.DECISION_WINDOW, DECISION, 1, 1_000 days);
+        p[3] = Params.Initial(Keys.SLASH_BPS, 2_000, 0, 10_000);
+        law = new Params(governance, 0, p);
+        bench = new QualityCourt(token, registry, law, governance, treasury);
+        vm.prank(governance);
+        registry.setCourt(address(bench));
+        vm.warp(block.timestamp + registry.COURT_DELAY());
+        registry.seatCourt();
+        reporter = person("reporter");
+        token.transfer(reporter.at, 100_000e18);
+        vm.prank(reporter.at);
+        token.approve(address(bench), type(uint256).max);
+        staked(STAKE);
+    }
+
+    // ------------------------------------------------------------------------------------------------ cases
+
+    function test_opens_a_case_and_freezes_the_stake() public {
+        uint40 now_ = uint40(block.timestamp);
+        vm.expectEmit();
+        emit QualityCourt.CaseOpened(1, id, reporter.at, BOND, now_ + RESPONSE, now_ + RESPONSE + DECISION, "ipfs://case");
+        assertEq(opened(), 1);
+        assertTrue(registry.isFrozen(id));
+        assertEq(token.balanceOf(address(bench)), BOND);
+        QualityCourt.Case memory c = bench.caseOf(1);
+        assertEq(c.reporter, reporter.at);
+        assertEq(c.decideBy, now_ + RESPONSE + DECISION);
+        assertEq(uint8(c.status), uint8(QualityCourt.Status.Open));
+        unstaked(STAKE);
+        vm.warp(block.timestamp + UNBONDING);
+        vm.expectRevert(abi.encodeWithSelector(IProviderRegistry.StakeFrozen.selector, id));
+        registry.withdraw(id);
+    }
+
+    function test_takes_no_case_against_nobody_or_nothing() public {
+        vm.startPrank(reporter.at);
+        vm.expectRevert(abi.encodeWithSelector(IProviderRegistry.UnknownProvider.selector, bytes32("nobody")));
+        bench.open("nobody", BOND, "");
+        vm.stopPrank();
+        bytes32 poor = registered(7, payee.at, owner.at);
+        vm.prank(reporter.at);
+        vm.expectRevert(QualityCourt.NoStake.selector);
+        bench.open(poor, BOND, "");
+    }
+
+    function test_takes_no_case_against_who_waited_out_its_unbonding() public {
+        unstaked(STAKE);
+        vm.warp(block.timestamp + UNBONDING - 1);
+        uint256 last = opened();
+        vm.warp(block.timestamp + 1);
+        vm.prank(reporter.at);
+        vm.expectRevert(QualityCourt.ProviderLeft.selector);
+        bench.open(id, BOND, "");
+        vm.warp(bench.caseOf(last).decideBy + 1);
+        bench.expire(last);
+        registry.withdraw(id);
+        assertEq(registry.stakeOf(id), 0);
+    }
+
+    function test_puts_up_no_more_than_the_reporter_agrees_to() public {
+        vm.prank(reporter.at);
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.BondTooLow.selector, BOND - 1, BOND));
+        bench.open(id, BOND - 1, "");
+    }
+
+    function test_refuses_a_token_that_takes_of_transfers() public {
+        Short short = new Short();
+        QualityCourt other = new QualityCourt(short, registry, law, governance, treasury);
+        short.approve(address(other), type(uint256).max);
+        vm.mockCall(address(registry), abi.encodeCall(registry.freeze, (id)), "");
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.InexactTransfer.selector, BOND - 1, BOND));
+        other.open(id, BOND, "");
+    }
+
+    function test_no_vote_makes_a_case_last_longer_than_promised() public {
+        setLaw(Keys.RESPONSE_WINDOW, 1_000 days);
+        setLaw(Keys.DECISION_WINDOW, 1_000 days);
+        QualityCourt.Case memory c = bench.caseOf(opened());
+        assertEq(c.answerBy, block.timestamp + bench.MAX_RESPONSE());
+        assertEq(c.decideBy, c.answerBy + bench.MAX_DECISION());
+        assertLt(bench.MAX_RESPONSE() + bench.MAX_DECISION(), registry.MAX_FREEZE());
+    }
+
+    function test_owner_or_payee_answers_once_and_in_time() public {
+        uint256 one = opened();
+        vm.prank(stranger.at);
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.NotProvider.selector, stranger.at));
+        bench.answer(one, "");
+        vm.expectEmit();
+        emit QualityCourt.CaseAnswered(one, "ipfs://answer");
+        answered(one);
+        vm.prank(payee.at);
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.AlreadyAnswered.selector, one));
+        bench.answer(one, "");
+        uint256 two = opened();
+        vm.warp(block.timestamp + RESPONSE + 1);
+        vm.prank(payee.at);
+        vm.expectRevert(QualityCourt.TooLate.selector);
+        bench.answer(two, "");
+        vm.prank(payee.at);
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.NotOpen.selector, 9));
+        bench.answer(9, "");
+    }
+
+    function test_payee_answers_too() public {
+        uint256 one = opened();
+        vm.prank(payee.at);
+        bench.answer(one, "");
+        assertTrue(bench.caseOf(one).answered);
+    }
+
+    function test_an_upheld_case_slashes() public {
+        uint256 one = opened();
+        answered(one);
+        uint256 before = token.balanceOf(treasury);
+        vm.expectEmit();
+        emit QualityCourt.CaseEnded(one, QualityCourt.Status.Upheld, SLASH);
+        decided(one, true);
+        assertEq(registry.stakeOf(id), STAKE - SLASH);
+        assertEq(bench.owed(reporter.at), BOND + SLASH / 10);
+        assertEq(token.balanceOf(treasury) - before, SLASH * 9 / 10);
+        assertFalse(registry.isFrozen(id));
+        assertEq(bench.payout(reporter.at), BOND + SLASH / 10);
+        assertEq(token.balanceOf(address(bench)), 0);
+        vm.expectRevert(QualityCourt.NothingToPay.selector);
+        bench.payout(reporter.at);
+    }
+
+    function test_a_dismissed_case_leaves_the_bond_to_the_provider() public {
+        uint256 one = opened();
+        vm.warp(block.timestamp + RESPONSE + 1);
+        decided(one, false);
+        assertEq(registry.stakeOf(id), STAKE);
+        assertEq(bench.owed(owner.at), BOND);
+        assertFalse(registry.isFrozen(id));
+    }
+
+    function test_only_governance_decides_and_only_in_the_window() public {
+        uint256 one = opened();
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.NotGovernance.selector, address(this)));
+        bench.decide(one, true);
+        vm.startPrank(governance);
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.NotOpen.selector, 2));
+        bench.decide(2, true);
+        vm.warp(block.timestamp + RESPONSE);
+        vm.expectRevert(QualityCourt.TooEarly.selector);
+        bench.decide(one, true);
+        vm.warp(block.timestamp + DECISION + 1);
+        vm.expectRevert(QualityCourt.TooLate.selector);
+        bench.decide(one, true);
+        vm.stopPrank();
+        bench.expire(one);
+        vm.prank(governance);
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.NotOpen.selector, one));
+        bench.decide(one, true);
+    }
+
+    function test_anyone_ends_a_case_that_nobody_decided() public {
+        uint256 answered_ = opened();
+        uint256 unanswered = opened();
+        answered(answered_);
+        vm.warp(bench.caseOf(unanswered).decideBy);
+        vm.expectRevert(QualityCourt.TooEarly.selector);
+        bench.expire(unanswered);
+        vm.warp(block.timestamp + 1);
+        vm.startPrank(stranger.at);
+        bench.expire(answered_);
+        assertTrue(registry.isFrozen(id), "the other case still holds it");
+        bench.expire(unanswered);
+        vm.stopPrank();
+        assertEq(bench.owed(owner.at), BOND);
+        assertEq(bench.owed(reporter.at), BOND);
+        assertEq(registry.stakeOf(id), STAKE);
+        assertFalse(registry.isFrozen(id));
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.NotOpen.selector, answered_));
+        bench.expire(answered_);
+    }
+
+    function test_two_cases_freeze_until_the_last_ends() public {
+        uint256 one = opened();
+        uint256 two = opened();
+        answered(one);
+        answered(two);
+        decided(one, true);
+        assertTrue(registry.isFrozen(id));
+        decided(two, true);
+        assertFalse(registry.isFrozen(id));
+        assertEq(registry.stakeOf(id), 6_400e18);
+    }
+
+    function test_nothing_is_left_to_slash() public {
+        setLaw(Keys.SLASH_BPS, 0);
+        uint256 one = opened();
+        answered(one);
+        decided(one, true);
+        assertEq(registry.stakeOf(id), STAKE);
+        assertEq(bench.owed(reporter.at), BOND);
+    }
+
+    /// A slash too small to share goes to the treasury whole.
+    function test_slashes_dust() public {
+        bytes32 dust = registered(7, payee.at, owner.at);
+        vm.prank(owner.at);
+        registry.stake(dust, 30);
+        vm.prank(reporter.at);
+        uint256 one = bench.open(dust, BOND, "");
+        answered(one);
+        decided(one, true);
+        assertEq(registry.stakeOf(dust), 24);
+        assertEq(bench.owed(reporter.at), BOND);
+    }
+
+    function testFuzz_no_vote_slashes_more_than_half(uint96 amount, uint64 bps) public {
+        amount = uint96(bound(amount, 1, 500_000e18));
+        setLaw(Keys.SLASH_BPS, uint64(bound(bps, 0, 10_000)));
+        staked(amount);
+        uint256 one = opened();
+        answered(one);
+        uint256 before = token.balanceOf(treasury);
+        decided(one, true);
+        uint256 taken = STAKE + amount - registry.stakeOf(id);
+        assertLe(taken, (STAKE + uint256(amount)) / 2);
+        uint256 reward = bench.owed(reporter.at) - BOND;
+        assertLe(reward, taken / 10);
+        assertEq(reward + token.balanceOf(treasury) - before, taken);
+        assertEq(token.balanceOf(address(bench)), BOND + reward);
+    }
+
+    /// Cases of a court that was replaced still end, and the provider can leave.
+    function test_a_court_out_of_office_ends_its_cases() public {
+        uint256 one = opened();
+        uint256 two = opened();
+        answered(two);
+        vm.prank(governance);
+        registry.setCourt(court);
+        vm.warp(block.timestamp + registry.COURT_DELAY());
+        registry.seatCourt();
+        vm.prank(governance);
+        vm.expectRevert(abi.encodeWithSelector(IProviderRegistry.NotCourt.selector, address(bench)));
+        bench.decide(two, true);
+        decided(two, false);
+        vm.warp(bench.caseOf(one).decideBy + 1);
+        bench.expire(one);
+        assertFalse(registry.isFrozen(id));
+        assertEq(bench.payout(reporter.at), BOND);
+        assertEq(bench.payout(owner.at), BOND);
+    }
+
+    // ------------------------------------------------------------------------------------------------ faults
+
+    function test_two_bundles_of_one_sequence_slash_at_once() public {
+        (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
+        announced(a, b);
+        bytes32 fault = keccak256(abi.encode(uint256(2), id, uint64(9)));
+        vm.expectEmit();
+        emit QualityCourt.FaultProven(id, fault, reporter.at, SLASH);
+        vm.prank(reporter.at);
+        assertEq(bench.proveBundles(id, a, b), SLASH);
+        assertEq(registry.stakeOf(id), STAKE - SLASH);
+        assertEq(bench.payout(reporter.at), SLASH / 10);
+        // In whatever order, and with whatever third bundle: it is one fault.
+        announced(b, a);
+        vm.prank(reporter.at);
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.AlreadyPunished.selector, fault));
+        bench.proveBundles(id, b, a);
+    }
+
+    function test_two_receipts_for_one_exchange_slash_at_once() public {
+        (bytes memory a, bytes memory b) = (receipt(CB, 100), receipt(CB, 101));
+        bytes memory c = cert(5, block.timestamp + 30 days);
+        announced(a, b);
+        vm.prank(reporter.at);
+        assertEq(bench.proveReceipts(id, c, a, b), SLASH);
+        announced(b, a);
+        vm.prank(reporter.at);
+        vm.expectRevert(
+            abi.encodeWithSelector(QualityCourt.AlreadyPunished.selector, keccak256(abi.encode(uint256(6), id, CB)))
+        );
+        bench.proveReceipts(id, c, b, a);
+    }
+
+    function test_one_object_is_no_fault() public {
+        bytes memory a = bundle(9, "one");
+        announced(a, a);
+        bundlesFail(a, a, QualityCourt.SameContent.selector);
+        bytes memory r = receipt(CB, 100);
+        announced(r, r);
+        receiptsFail(r, r, QualityCourt.SameContent.selector);
+    }
+
+    function test_objects_of_different_things_are_no_fault() public {
+        (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(10, "two"));
+        announced(a, b);
+        bundlesFail(a, b, QualityCourt.DifferentSubject.selector);
+        (a, b) = (receipt(CB, 100), receipt("another", 101));
+        announced(a, b);
+        receiptsFail(a, b, QualityCourt.DifferentSubject.selector);
+    }
+
+    function test_another_key_proves_nothing() public {
+        bytes memory a = bundle(9, "one");
+        Field[] memory f = bundleFields(id, cert(5, block.timestamp + 30 days), 9, "two");
+        bytes memory b = signed(2, "pam1 bundle", f, 0x0c);
+        announced(a, b);
+        bundlesFail(a, b, Pam1.Unauthentic.selector);
+        // A certificate that another root signed.
+        f[2].value = string_(signed(1, "pam1 cert", certFields(7, 0x0c, 5, block.timestamp + 30 days), 7));
+        b = signed(2, "pam1 bundle", f, 0x0c);
+        announced(a, b);
+        bundlesFail(a, b, Pam1.Unauthentic.selector);
+    }
+
+    function test_revoked_keys_are_for_cases() public {
+        (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
+        announced(a, b);
+        vm.prank(owner.at);
+        registry.setMinOpSeq(id, 6);
+        vm.prank(reporter.at);
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.KeyRevoked.selector, 5, 6));
+        bench.proveBundles(id, a, b);
+    }
+
+    function test_old_evidence_is_for_cases() public {
+        (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
+        (bytes memory r, bytes memory s) = (receipt(CB, 100), receipt(CB, 101));
+        bytes memory c = cert(5, block.timestamp + 30 days);
+        announced(a, b);
+        announced(r, s);
+        vm.warp(block.timestamp + 61 days + 1);
+        bundlesFail(a, b, QualityCourt.EvidenceTooOld.selector);
+        vm.prank(reporter.at);
+        vm.expectRevert(QualityCourt.EvidenceTooOld.selector);
+        bench.proveReceipts(id, c, r, s);
+        vm.warp(block.timestamp - 1);
+        vm.prank(reporter.at);
+        bench.proveReceipts(id, c, r, s);
+    }
+
+    function test_evidence_is_announced_a_block_before() public {
+        (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
+        bundlesFail(a, b, QualityCourt.NotAnnounced.selector);
+        bytes32 commitment = bench.evidence(reporter.at, a, b);
+        vm.expectEmit();
+        emit QualityCourt.EvidenceAnnounced(commitment);
+        bench.announce(commitment);
+        vm.expectRevert(QualityCourt.AlreadyAnnounced.selector);
+        bench.announce(commitment);
+        bundlesFail(a, b, QualityCourt.NotAnnounced.selector);
+        vm.roll(block.number + 1);
+        // Who copies it is another reporter.
+        vm.prank(stranger.at);
+        vm.expectRevert(QualityCourt.NotAnnounced.selector);
+        bench.proveBundles(id, a, b);
+        vm.prank(reporter.at);
+        bench.proveBundles(id, a, b);
+        bytes memory c = cert(5, block.timestamp + 30 days);
+        vm.expectRevert(QualityCourt.NotAnnounced.selector);
+        bench.proveReceipts(id, c, a, b);
+    }
+
+    function test_no_stake_no_fault() public {
+        unstaked(STAKE);
+        vm.warp(block.timestamp + UNBONDING);
+        registry.withdraw(id);
+        (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
+        announced(a, b);
+        bundlesFail(a, b, QualityCourt.NoStake.selector);
+    }
+
+    function test_needs_every_address() public {
+        (IERC20 t, IProviderRegistry r, IParams p) = (token, registry, law);
+        vm.expectRevert(QualityCourt.ZeroAddress.selector);
+        new QualityCourt(IERC20(address(0)), r, p, governance, treasury);
+        vm.expectRevert(QualityCourt.ZeroAddress.selector);
+        new QualityCourt(t, IProviderRegistry(address(0)), p, governance, treasury);
+        vm.expectRevert(QualityCourt.ZeroAddress.selector);
+        new QualityCourt(t, r, IParams(address(0)), governance, treasury);
+        vm.expectRevert(QualityCourt.ZeroAddress.selector);
+        new QualityCourt(t, r, p, address(0), treasury);
+        vm.expectRevert(QualityCourt.ZeroAddress.selector);
+        new QualityCourt(t, r, p, governance, address(0));
+    }
+
+    // ------------------------------------------------------------------------------------------------ steps
+
+    function opened() private returns (uint256) {
+        vm.prank(reporter.at);
+        return bench.open(id, BOND, "ipfs://case");
+    }
+
+    function answered(uint256 which) private {
+        vm.prank(owner.at);
+        bench.answer(which, "ipfs://answer");
+    }
+
+    function decided(uint256 which, bool upheld) private {
+        vm.prank(governance);
+        bench.decide(which, upheld);
+    }
+
+    function setLaw(bytes32 key, uint64 value) private {
+        vm.prank(governance);
+        law.set(key, value);
+    }
+
+    function cert(uint256 opSeq, uint256 notAfter) private pure returns (bytes memory) {
+        return signed(1, "pam1 cert", certFields(ROOT, OPERATIONAL, opSeq, notAfter), ROOT);
+    }
+
+    function bundle(uint256 seq, bytes memory prev) private view returns (bytes memory) {
+        Field[] memory f = bundleFields(id, cert(5, block.timestamp + 30 days), seq, prev);
+        return signed(2, "pam1 bundle", f, OPERATIONAL);
+    }
+
+    function receipt(bytes32 cb, uint256 tokens) private view returns (bytes memory) {
+        return signed(6, "pam1 receipt", receiptFields(id, 5, cb, tokens), OPERATIONAL);
+    }
+
+    function announced(bytes memory a, bytes memory b) private {
+        bench.announce(bench.evidence(reporter.at, a, b));
+        vm.roll(block.number + 1);
+    }
+
+    function bundlesFail(bytes memory a, bytes memory b, bytes4 error) private {
+        vm.prank(reporter.at);
+        vm.expectRevert(error);
+        bench.proveBundles(id, a, b);
+    }
+
+    function receiptsFail(bytes memory a, bytes memory b, bytes4 error) private {
+        bytes memory c = cert(5, block.timestamp + 30 days);
+        vm.prank(reporter.at);
+        vm.expectRevert(error);
+        bench.proveReceipts(id, c, a, b);
+    }
+}
