@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ECDSA} from "solady/utils/ECDSA.sol";
 import {IParams} from "./interfaces/IParams.sol";
 import {Keys} from "./libraries/Keys.sol";
@@ -20,8 +19,6 @@ import {Ledger} from "./Ledger.sol";
 /// @dev Nobody is trusted: governance sets the fee and the challenge delay within bounds fixed here, and can touch no
 /// balance. There is no pause and no upgrade.
 contract InferenceChannels is Ledger {
-    using SafeERC20 for IERC20;
-
     /// What names a channel.
     struct Key {
         address payer;
@@ -128,17 +125,14 @@ contract InferenceChannels is Ledger {
 
     /// @notice Opens a channel by the payer's ERC-3009 authorization, sent by anyone for `fee`, which is taken from
     /// `amount`. Its nonce is `openingNonce(id, fee)`: the sender can change neither the channel nor its reward.
-    function openWithAuthorization(
-        Key calldata key,
-        uint96 amount,
-        uint96 fee,
-        uint256 validBefore,
-        bytes32 r,
-        bytes32 vs
-    ) external returns (bytes32 id) {
+    function openWithAuthorization(Key calldata key, uint96 amount, uint96 fee, Authorization calldata a)
+        external
+        returns (bytes32 id)
+    {
         require(fee < amount, FeeAboveAmount(fee, amount));
+        require(a.from == key.payer, NotPayer());
         id = idOf(key);
-        _receive(key.payer, amount, validBefore, openingNonce(id, fee), r, vs);
+        _receive(amount, openingNonce(id, fee), a);
         unchecked {
             _open(key, amount - fee);
         }
@@ -298,7 +292,7 @@ contract InferenceChannels is Ledger {
         require(amount != 0, NothingToPay());
         treasuryEarned = 0;
         emit Swept(amount);
-        TOKEN.safeTransfer(TREASURY, amount);
+        _pay(TREASURY, amount);
     }
 
     // ------------------------------------------------------------------------------------------------ views
@@ -459,7 +453,7 @@ contract InferenceChannels is Ledger {
             amount = gross - fee;
         }
         emit PaidOut(payee, to, amount, fee);
-        TOKEN.safeTransfer(to, amount);
+        _pay(to, amount);
     }
 
     /// Whether `signer` signed; never so for the zero address, which is what a bad signature recovers to.

@@ -2,13 +2,10 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
-import {IERC3009} from "@openzeppelin/contracts/interfaces/draft-IERC3009.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
-import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {EIP712} from "solady/utils/EIP712.sol";
+import {Funding} from "./Funding.sol";
 import {AccountSlot, SessionSlot, SpentSlot, newSession} from "./libraries/Slots.sol";
 import {Typed} from "./libraries/Typed.sol";
 
@@ -16,9 +13,7 @@ import {Typed} from "./libraries/Typed.sol";
 /// @notice A payer funds once and leaves whenever it likes, alone: no delay, no other party, no parameter stands between
 /// a balance here and its owner. A session key moves it into channels only within what the payer set: until `expiry`,
 /// `capPayee` for any one payee and `capDay` a UTC day.
-abstract contract Ledger is EIP712, Nonces, ReentrancyGuardTransient {
-    using SafeERC20 for IERC20;
-
+abstract contract Ledger is EIP712, Nonces, Funding {
     /// What a payer lets a key do: its own words of `Session`.
     struct Terms {
         address signer;
@@ -26,9 +21,6 @@ abstract contract Ledger is EIP712, Nonces, ReentrancyGuardTransient {
         uint96 capDay;
         uint40 expiry;
     }
-
-    /// INFERENCE: a token without hooks or fees on transfer.
-    IERC20 public immutable TOKEN;
 
     mapping(address payer => AccountSlot) internal accounts;
     mapping(address payer => mapping(address signer => SessionSlot)) internal sessions;
@@ -38,18 +30,12 @@ abstract contract Ledger is EIP712, Nonces, ReentrancyGuardTransient {
     event Withdrawn(address indexed payer, address indexed to, uint96 amount);
     event SessionSet(address indexed payer, address indexed signer, uint96 capPayee, uint96 capDay, uint40 expiry);
 
-    error ZeroAddress();
-    error ZeroAmount();
     error Expired();
     error BadSignature();
     error InsufficientBalance();
-    error InexactTransfer(uint256 received, uint256 wanted);
     error FeeAboveAmount(uint96 fee, uint96 amount);
 
-    constructor(IERC20 token) {
-        require(address(token) != address(0), ZeroAddress());
-        TOKEN = token;
-    }
+    constructor(IERC20 token) Funding(token) {}
 
     // ------------------------------------------------------------------------------------------------ funding
 
@@ -61,8 +47,8 @@ abstract contract Ledger is EIP712, Nonces, ReentrancyGuardTransient {
 
     /// @notice The same for the caller itself, with its permit (ERC-2612). A permit that somebody sent before us has
     /// done its work: only the allowance counts.
-    function fundWithPermit(uint96 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external nonReentrant {
-        try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
+    function fundWithPermit(uint96 amount, Permit calldata p) external nonReentrant {
+        _permit(amount, p);
         _pull(amount);
         _credit(msg.sender, amount);
     }
@@ -71,20 +57,18 @@ abstract contract Ledger is EIP712, Nonces, ReentrancyGuardTransient {
     /// `fee`. The authorization's nonce is `fundingNonce(..)`: it binds fee and terms, so the sender can change neither.
     /// `terms.signer` zero sets no session.
     function fundWithAuthorization(
-        address payer,
         uint96 amount,
         uint96 fee,
         Terms calldata terms,
         bytes32 salt,
-        uint256 validBefore,
-        bytes32 r,
-        bytes32 vs
+        Authorization calldata a
     ) external {
+        require(amount != 0, ZeroAmount());
         require(fee <= amount, FeeAboveAmount(fee, amount));
-        _receive(payer, amount, validBefore, fundingNonce(fee, terms, salt), r, vs);
-        _credit(payer, amount);
-        if (terms.signer != address(0)) _setSession(payer, terms);
-        _payRelayer(payer, fee);
+        _receive(amount, fundingNonce(fee, terms, salt), a);
+        _credit(a.from, amount);
+        if (terms.signer != address(0)) _setSession(a.from, terms);
+        _payRelayer(a.from, fee);
     }
 
     /// @notice The ERC-3009 nonce under which a payer signs `fundWithAuthorization`.
@@ -192,7 +176,7 @@ abstract contract Ledger is EIP712, Nonces, ReentrancyGuardTransient {
         require(amount != 0, ZeroAmount());
         _debit(payer, amount);
         emit Withdrawn(payer, to, amount);
-        TOKEN.safeTransfer(to, amount);
+        _pay(to, amount);
     }
 
     function _credit(address payer, uint96 amount) internal {
@@ -219,37 +203,6 @@ abstract contract Ledger is EIP712, Nonces, ReentrancyGuardTransient {
         if (fee == 0) return;
         _debit(payer, fee);
         _add(msg.sender, fee);
-    }
-
-    /// Takes exactly `amount` from the caller.
-    function _pull(uint96 amount) internal {
-        require(amount != 0, ZeroAmount());
-        uint256 before = TOKEN.balanceOf(address(this));
-        TOKEN.safeTransferFrom(msg.sender, address(this), amount);
-        _exact(before, amount);
-    }
-
-    /// Takes `amount` by the payer's ERC-3009 authorization. Only this contract can use it, and only INFERENCE and tokens
-    /// like it have one, so what arrives is not counted again here (1,900 gas).
-    function _receive(address payer, uint96 amount, uint256 validBefore, bytes32 nonce, bytes32 r, bytes32 vs) internal {
-        require(amount != 0, ZeroAmount());
-        // The compact signature of ERC-2098, spread as ERC-3009 has it; the authorization is valid from the start.
-        IERC3009(address(TOKEN)).receiveWithAuthorization(
-            payer,
-            address(this),
-            amount,
-            0,
-            validBefore,
-            nonce,
-            uint8(uint256(vs >> 255)) + 27,
-            r,
-            vs << 1 >> 1
-        );
-    }
-
-    function _exact(uint256 before, uint256 amount) private view {
-        uint256 received = TOKEN.balanceOf(address(this)) - before;
-        require(received == amount, InexactTransfer(received, amount));
     }
 
     function _signedBy(address signer, bytes32 structHash, bytes calldata signature) internal view {

@@ -5,6 +5,7 @@ import {Test} from "forge-std/Test.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {InferenceChannels} from "../src/InferenceChannels.sol";
 import {InferenceToken} from "../src/InferenceToken.sol";
+import {Funding} from "../src/Funding.sol";
 import {IParams} from "../src/interfaces/IParams.sol";
 import {Keys} from "../src/libraries/Keys.sol";
 import {Ledger} from "../src/Ledger.sol";
@@ -72,14 +73,40 @@ abstract contract Base is Test {
         return abi.encodePacked(r, s, v);
     }
 
-    /// The payer's ERC-3009 authorization to the channels.
-    function authorization(Person memory by, uint256 value, uint256 validBefore, bytes32 nonce)
+    /// An ERC-3009 authorization of `by` to `to`.
+    function authorized(Person memory by, address to, uint256 value, bytes32 nonce)
         internal
         view
-        returns (bytes32 r, bytes32 vs)
+        returns (Funding.Authorization memory)
     {
-        bytes32 hash = keccak256(abi.encode(RECEIVE, by.at, address(channels), value, 0, validBefore, nonce));
-        return vm.signCompact(by.key, keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), hash)));
+        return authorized(by, to, value, FOREVER, nonce);
+    }
+
+    function authorized(Person memory by, address to, uint256 value, uint256 validBefore, bytes32 nonce)
+        internal
+        view
+        returns (Funding.Authorization memory a)
+    {
+        bytes32 hash = keccak256(abi.encode(RECEIVE, by.at, to, value, 0, validBefore, nonce));
+        a.from = by.at;
+        a.validBefore = validBefore;
+        (a.r, a.vs) = vm.signCompact(by.key, keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), hash)));
+    }
+
+    /// A permit (ERC-2612) of `by` for `to`.
+    function permitted(Person memory by, address to, uint256 value) internal view returns (Funding.Permit memory p) {
+        bytes32 hash = keccak256(
+            abi.encode(
+                keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"),
+                by.at,
+                to,
+                value,
+                token.nonces(by.at),
+                uint256(FOREVER)
+            )
+        );
+        p.deadline = FOREVER;
+        (p.v, p.r, p.s) = vm.sign(by.key, keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), hash)));
     }
 
     // ------------------------------------------------------------------------------------------------ channels

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {Base} from "./Base.sol";
-import {Funding} from "../src/Funding.sol";
 import {Keys} from "../src/libraries/Keys.sol";
 import {Params} from "../src/Params.sol";
 import {ProviderRegistry} from "../src/ProviderRegistry.sol";
@@ -94,33 +93,5 @@ abstract contract Providers is Base {
     function frozen() internal {
         vm.prank(court);
         registry.freeze(id);
-    }
-
-    /// An ERC-3009 authorization of `by` to `to`.
-    function authorized(Person memory by, address to, uint256 value, bytes32 nonce)
-        internal
-        view
-        returns (Funding.Authorization memory a)
-    {
-        bytes32 hash = keccak256(abi.encode(RECEIVE, by.at, to, value, 0, uint256(FOREVER), nonce));
-        a.from = by.at;
-        a.validBefore = FOREVER;
-        (a.r, a.vs) = vm.signCompact(by.key, keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), hash)));
-    }
-
-    /// A permit (ERC-2612) of `by` for `to`.
-    function permitted(Person memory by, address to, uint256 value) internal view returns (Funding.Permit memory p) {
-        bytes32 hash = keccak256(
-            abi.encode(
-                keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"),
-                by.at,
-                to,
-                value,
-                token.nonces(by.at),
-                uint256(FOREVER)
-            )
-        );
-        p.deadline = FOREVER;
-        (p.v, p.r, p.s) = vm.sign(by.key, keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), hash)));
     }
 }

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Base} from "../Base.sol";
 import {BatchSettlement} from "./BatchSettlement.sol";
+import {Funding} from "../../src/Funding.sol";
 import {InferenceChannels} from "../../src/InferenceChannels.sol";
 import {Typed} from "../../src/libraries/Typed.sol";
 
@@ -112,18 +113,18 @@ contract ChannelsGasTest is Base {
     function test_opens_by_authorization() public {
         InferenceChannels.Key memory key = keyOf(keccak256("salt"));
         bytes32 nonce = channels.openingNonce(channels.idOf(key), 0.01e18);
-        (bytes32 r, bytes32 vs) = authorization(payer, 10e18, FOREVER, nonce);
+        Funding.Authorization memory a = authorized(payer, address(channels), 10e18, nonce);
         token.transfer(address(channels), 1);
         vm.startPrank(payer.at);
         channels.fund(relayer, 1e18);
         vm.stopPrank();
         vm.prank(relayer);
-        channels.openWithAuthorization(key, 10e18, 0.01e18, FOREVER, r, vs);
+        channels.openWithAuthorization(key, 10e18, 0.01e18, a);
         measured("open by authorization, relayed for a fee", 1);
         key.salt = keccak256("another");
-        (r, vs) = authorization(payer, 10e18, FOREVER, channels.openingNonce(channels.idOf(key), 0));
+        a = authorized(payer, address(channels), 10e18, channels.openingNonce(channels.idOf(key), 0));
         vm.prank(relayer);
-        channels.openWithAuthorization(key, 10e18, 0, FOREVER, r, vs);
+        channels.openWithAuthorization(key, 10e18, 0, a);
         assertLe(measured("open by authorization, relayed for none", 1), 101_000);
     }
 }

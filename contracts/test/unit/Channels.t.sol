@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {ERC3009} from "@openzeppelin/contracts/token/ERC20/extensions/draft-ERC3009.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Base} from "../Base.sol";
+import {Funding} from "../../src/Funding.sol";
 import {InferenceChannels} from "../../src/InferenceChannels.sol";
 import {IParams} from "../../src/interfaces/IParams.sol";
 import {Keys} from "../../src/libraries/Keys.sol";
@@ -29,13 +30,13 @@ contract ChannelsTest is Base {
 
     function test_refuses_a_channel_without_parties_or_money() public {
         vm.startPrank(payer.at);
-        vm.expectRevert(Ledger.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         channels.open(address(0), session.at, SALT, DEPOSIT);
-        vm.expectRevert(Ledger.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         channels.open(payee.at, address(0), SALT, DEPOSIT);
-        vm.expectRevert(Ledger.ZeroAmount.selector);
+        vm.expectRevert(Funding.ZeroAmount.selector);
         channels.open(payee.at, session.at, SALT, 0);
-        vm.expectRevert(Ledger.ZeroAmount.selector);
+        vm.expectRevert(Funding.ZeroAmount.selector);
         channels.openFromBalance(payee.at, session.at, SALT, 0);
     }
 
@@ -52,47 +53,51 @@ contract ChannelsTest is Base {
     function test_opens_by_authorization() public {
         InferenceChannels.Key memory key = keyOf(SALT);
         bytes32 nonce = channels.openingNonce(channels.idOf(key), 1e18);
-        (bytes32 r, bytes32 vs) = authorization(payer, DEPOSIT, FOREVER, nonce);
+        Funding.Authorization memory a = authorized(payer, address(channels), DEPOSIT, nonce);
         vm.startPrank(relayer);
 
         // Neither the reward nor the channel is the sender's to choose.
         vm.expectRevert(ERC3009.ERC3009InvalidSignature.selector);
-        channels.openWithAuthorization(key, DEPOSIT, 2e18, FOREVER, r, vs);
+        channels.openWithAuthorization(key, DEPOSIT, 2e18, a);
         key.payee = stranger.at;
         vm.expectRevert(ERC3009.ERC3009InvalidSignature.selector);
-        channels.openWithAuthorization(key, DEPOSIT, 1e18, FOREVER, r, vs);
+        channels.openWithAuthorization(key, DEPOSIT, 1e18, a);
         key.payee = payee.at;
+        key.payer = stranger.at;
+        vm.expectRevert(InferenceChannels.NotPayer.selector);
+        channels.openWithAuthorization(key, DEPOSIT, 1e18, a);
+        key.payer = payer.at;
         key.signer = stranger.at;
         vm.expectRevert(ERC3009.ERC3009InvalidSignature.selector);
-        channels.openWithAuthorization(key, DEPOSIT, 1e18, FOREVER, r, vs);
+        channels.openWithAuthorization(key, DEPOSIT, 1e18, a);
         key.signer = session.at;
         vm.expectRevert(abi.encodeWithSelector(Ledger.FeeAboveAmount.selector, DEPOSIT, DEPOSIT));
-        channels.openWithAuthorization(key, DEPOSIT, DEPOSIT, FOREVER, r, vs);
+        channels.openWithAuthorization(key, DEPOSIT, DEPOSIT, a);
 
-        bytes32 id = channels.openWithAuthorization(key, DEPOSIT, 1e18, FOREVER, r, vs);
+        bytes32 id = channels.openWithAuthorization(key, DEPOSIT, 1e18, a);
         check(id, 1, DEPOSIT - 1e18, 0, 0);
         assertEq(balance(relayer), 1e18);
 
         vm.expectRevert(abi.encodeWithSelector(ERC3009.ERC3009UsedAuthorization.selector, payer.at, nonce));
-        channels.openWithAuthorization(key, DEPOSIT, 1e18, FOREVER, r, vs);
+        channels.openWithAuthorization(key, DEPOSIT, 1e18, a);
     }
 
     function test_refuses_an_authorization_past_its_time() public {
         InferenceChannels.Key memory key = keyOf(SALT);
         uint256 until = block.timestamp;
-        (bytes32 r, bytes32 vs) = authorization(payer, DEPOSIT, until, channels.openingNonce(channels.idOf(key), 0));
+        Funding.Authorization memory a =
+            authorized(payer, address(channels), DEPOSIT, until, channels.openingNonce(channels.idOf(key), 0));
         vm.expectRevert(abi.encodeWithSelector(ERC3009.ERC3009InvalidAuthorizationTime.selector, 0, until));
-        channels.openWithAuthorization(key, DEPOSIT, 0, until, r, vs);
+        channels.openWithAuthorization(key, DEPOSIT, 0, a);
     }
 
     function test_a_stranger_cannot_use_an_authorization_itself() public {
         // `receiveWithAuthorization` names its receiver: only the channels can take it.
         bytes32 nonce = channels.openingNonce(channels.idOf(keyOf(SALT)), 0);
-        (bytes32 r, bytes32 vs) = authorization(payer, DEPOSIT, FOREVER, nonce);
-        uint8 v = uint8(uint256(vs >> 255)) + 27;
+        Funding.Authorization memory a = authorized(payer, address(channels), DEPOSIT, nonce);
         vm.prank(stranger.at);
         vm.expectRevert();
-        token.receiveWithAuthorization(payer.at, address(channels), DEPOSIT, 0, FOREVER, nonce, v, r, vs << 1 >> 1);
+        token.receiveWithAuthorization(payer.at, address(channels), DEPOSIT, 0, FOREVER, nonce, uint8(uint256(a.vs >> 255)) + 27, a.r, a.vs << 1 >> 1);
     }
 
     // ------------------------------------------------------------------------------------------------ by session key
@@ -168,13 +173,13 @@ contract ChannelsTest is Base {
         vm.expectRevert(Ledger.InsufficientBalance.selector);
         channels.openFromLedger(o);
         o = opening(keyOf(SALT), 0, 0);
-        vm.expectRevert(Ledger.ZeroAmount.selector);
+        vm.expectRevert(Funding.ZeroAmount.selector);
         channels.openFromLedger(o);
         o = opening(InferenceChannels.Key(payer.at, address(0), session.at, SALT), 1, 0);
-        vm.expectRevert(Ledger.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         channels.openFromLedger(o);
         o = opening(InferenceChannels.Key(address(0), payee.at, session.at, SALT), 1, 0);
-        vm.expectRevert(Ledger.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         channels.openFromLedger(o);
         o = opening(InferenceChannels.Key(payer.at, payee.at, address(0), SALT), 1, 0);
         vm.expectRevert(Ledger.BadSignature.selector);

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Base} from "../Base.sol";
+import {Funding} from "../../src/Funding.sol";
 import {InferenceChannels} from "../../src/InferenceChannels.sol";
 import {IParams} from "../../src/interfaces/IParams.sol";
 import {Keys} from "../../src/libraries/Keys.sol";
@@ -151,7 +152,7 @@ contract ClosingTest is Base {
         opened(SALT, DEPOSIT);
         channels.claim(payee.at, voucher(keyOf(SALT), 10e18));
         vm.startPrank(payee.at);
-        vm.expectRevert(Ledger.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         channels.payout(address(0));
         vm.expectEmit();
         emit InferenceChannels.PaidOut(payee.at, stranger.at, 9.7e18, 0.3e18);
@@ -187,11 +188,11 @@ contract ClosingTest is Base {
     // ------------------------------------------------------------------------------------------------ construction
 
     function test_refuses_to_be_built_out_of_bounds() public {
-        vm.expectRevert(Ledger.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         new InferenceChannels(IERC20(address(0)), treasury, params, 1, 1, 1);
-        vm.expectRevert(Ledger.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         new InferenceChannels(token, address(0), params, 1, 1, 1);
-        vm.expectRevert(Ledger.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         new InferenceChannels(token, treasury, IParams(address(0)), 1, 1, 1);
         vm.expectRevert(InferenceChannels.BadBounds.selector);
         new InferenceChannels(token, treasury, params, 2, 1, 1);

@@ -6,14 +6,13 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC3009} from "@openzeppelin/contracts/token/ERC20/extensions/draft-ERC3009.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Base} from "../Base.sol";
+import {Short} from "../Tokens.sol";
+import {Funding} from "../../src/Funding.sol";
 import {InferenceChannels} from "../../src/InferenceChannels.sol";
 import {Ledger} from "../../src/Ledger.sol";
 import {Typed} from "../../src/libraries/Typed.sol";
 
 contract LedgerTest is Base {
-    bytes32 private constant PERMIT =
-        keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
-
     // ------------------------------------------------------------------------------------------------ funding
 
     function test_funds_oneself_and_others() public {
@@ -24,9 +23,9 @@ contract LedgerTest is Base {
         channels.fund(payer.at, 2e18);
         assertEq(balance(stranger.at), 3e18);
         assertEq(balance(payer.at), 2e18);
-        vm.expectRevert(Ledger.ZeroAmount.selector);
+        vm.expectRevert(Funding.ZeroAmount.selector);
         channels.fund(payer.at, 0);
-        vm.expectRevert(Ledger.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         channels.fund(address(0), 1);
         vm.expectRevert();
         channels.fund(payer.at, type(uint96).max);
@@ -34,38 +33,34 @@ contract LedgerTest is Base {
 
     function test_funds_with_a_permit_even_when_somebody_sent_it_before() public {
         for (uint256 early; early < 2; ++early) {
-            uint256 amount = 5e18;
-            bytes32 hash =
-                keccak256(abi.encode(PERMIT, payer.at, address(channels), amount, token.nonces(payer.at), FOREVER));
-            (uint8 v, bytes32 r, bytes32 s) =
-                vm.sign(payer.key, keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), hash)));
-            if (early == 1) token.permit(payer.at, address(channels), amount, FOREVER, v, r, s);
+            Funding.Permit memory p = permitted(payer, address(channels), 5e18);
+            if (early == 1) token.permit(payer.at, address(channels), 5e18, p.deadline, p.v, p.r, p.s);
             vm.prank(payer.at);
-            channels.fundWithPermit(uint96(amount), FOREVER, v, r, s);
+            channels.fundWithPermit(5e18, p);
             assertEq(token.allowance(payer.at, address(channels)), 0);
         }
         assertEq(balance(payer.at), 10e18);
         vm.prank(payer.at);
         vm.expectRevert();
-        channels.fundWithPermit(1, FOREVER, 27, 0, 0);
+        channels.fundWithPermit(1, Funding.Permit(FOREVER, 27, 0, 0));
     }
 
     function test_one_signature_funds_and_sets_a_session() public {
         Ledger.Terms memory t = terms(5e18, 6e18);
         bytes32 nonce = channels.fundingNonce(1e18, t, "salt");
-        (bytes32 r, bytes32 vs) = authorization(payer, 20e18, FOREVER, nonce);
+        Funding.Authorization memory a = authorized(payer, address(channels), 20e18, nonce);
         vm.startPrank(relayer);
         vm.expectRevert(abi.encodeWithSelector(Ledger.FeeAboveAmount.selector, 21e18, 20e18));
-        channels.fundWithAuthorization(payer.at, 20e18, 21e18, t, "salt", FOREVER, r, vs);
+        channels.fundWithAuthorization(20e18, 21e18, t, "salt", a);
         vm.expectRevert(ERC3009.ERC3009InvalidSignature.selector);
-        channels.fundWithAuthorization(payer.at, 20e18, 2e18, t, "salt", FOREVER, r, vs);
+        channels.fundWithAuthorization(20e18, 2e18, t, "salt", a);
         t.capDay = 7e18;
         vm.expectRevert(ERC3009.ERC3009InvalidSignature.selector);
-        channels.fundWithAuthorization(payer.at, 20e18, 1e18, t, "salt", FOREVER, r, vs);
+        channels.fundWithAuthorization(20e18, 1e18, t, "salt", a);
         t.capDay = 6e18;
         vm.expectEmit();
         emit Ledger.SessionSet(payer.at, session.at, 5e18, 6e18, t.expiry);
-        channels.fundWithAuthorization(payer.at, 20e18, 1e18, t, "salt", FOREVER, r, vs);
+        channels.fundWithAuthorization(20e18, 1e18, t, "salt", a);
         assertEq(balance(payer.at), 19e18);
         assertEq(balance(relayer), 1e18);
         (uint96 capPayee, uint96 capDay, uint40 expiry) = channels.session(payer.at, session.at);
@@ -73,18 +68,18 @@ contract LedgerTest is Base {
         assertEq(capDay, 6e18);
         assertEq(expiry, t.expiry);
         vm.expectRevert(abi.encodeWithSelector(ERC3009.ERC3009UsedAuthorization.selector, payer.at, nonce));
-        channels.fundWithAuthorization(payer.at, 20e18, 1e18, t, "salt", FOREVER, r, vs);
+        channels.fundWithAuthorization(20e18, 1e18, t, "salt", a);
     }
 
     function test_an_authorization_may_set_no_session() public {
         Ledger.Terms memory none;
-        (bytes32 r, bytes32 vs) = authorization(payer, 2e18, FOREVER, channels.fundingNonce(0, none, "salt"));
-        vm.recordLogs();
-        channels.fundWithAuthorization(payer.at, 2e18, 0, none, "salt", FOREVER, r, vs);
+        Funding.Authorization memory a =
+            authorized(payer, address(channels), 2e18, channels.fundingNonce(0, none, "salt"));
+        channels.fundWithAuthorization(2e18, 0, none, "salt", a);
         assertEq(balance(payer.at), 2e18);
-        (r, vs) = authorization(payer, 0, FOREVER, channels.fundingNonce(0, none, "none"));
-        vm.expectRevert(Ledger.ZeroAmount.selector);
-        channels.fundWithAuthorization(payer.at, 0, 0, none, "none", FOREVER, r, vs);
+        a = authorized(payer, address(channels), 0, channels.fundingNonce(0, none, "none"));
+        vm.expectRevert(Funding.ZeroAmount.selector);
+        channels.fundWithAuthorization(0, 0, none, "none", a);
     }
 
     // ------------------------------------------------------------------------------------------------ sessions
@@ -109,7 +104,7 @@ contract LedgerTest is Base {
         vm.expectRevert(Ledger.InsufficientBalance.selector);
         channels.setSessionFor(payer.at, t, 5e18, FOREVER, word);
         t.signer = address(0);
-        vm.expectRevert(Ledger.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         channels.setSession(t);
     }
 
@@ -118,9 +113,9 @@ contract LedgerTest is Base {
     function test_a_balance_leaves_at_once() public {
         funded(5e18);
         vm.startPrank(payer.at);
-        vm.expectRevert(Ledger.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         channels.withdraw(address(0), 1);
-        vm.expectRevert(Ledger.ZeroAmount.selector);
+        vm.expectRevert(Funding.ZeroAmount.selector);
         channels.withdraw(payer.at, 0);
         vm.expectRevert(Ledger.InsufficientBalance.selector);
         channels.withdraw(payer.at, 5e18 + 1);
@@ -162,12 +157,12 @@ contract LedgerTest is Base {
     // ------------------------------------------------------------------------------------------------ odd tokens
 
     function test_refuses_a_token_that_takes_a_fee() public {
-        TaxedToken taxed = new TaxedToken();
+        Short taxed = new Short();
         InferenceChannels c = new InferenceChannels(taxed, treasury, params, 1, 1, 1);
         taxed.approve(address(c), 100);
-        vm.expectRevert(abi.encodeWithSelector(Ledger.InexactTransfer.selector, 99, 100));
+        vm.expectRevert(abi.encodeWithSelector(Funding.InexactTransfer.selector, 99, 100));
         c.fund(address(this), 100);
-        vm.expectRevert(abi.encodeWithSelector(Ledger.InexactTransfer.selector, 99, 100));
+        vm.expectRevert(abi.encodeWithSelector(Funding.InexactTransfer.selector, 99, 100));
         c.open(payee.at, session.at, "salt", 100);
     }
 
@@ -197,18 +192,6 @@ contract LedgerTest is Base {
         return keccak256(
             abi.encode(Typed.SESSION, payer.at, t.signer, t.capPayee, t.capDay, t.expiry, fee, deadline, nonce)
         );
-    }
-}
-
-/// Takes one percent on the way.
-contract TaxedToken is ERC20("Taxed", "TAX") {
-    constructor() {
-        _mint(msg.sender, 1e18);
-    }
-
-    function _update(address from, address to, uint256 value) internal override {
-        super._update(from, to, value);
-        if (from != address(0) && to != address(0)) super._update(to, address(0), value / 100);
     }
 }
 
