@@ -2,11 +2,19 @@
 pragma solidity 0.8.37;
 
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 
 /// @title What governance acts through: the owner of every voted parameter and of the treasury.
 /// @notice Only the governor proposes and cancels, anyone executes, nobody administers but a vote. A vote can lengthen the
-/// delay and shorten it again, but never below what users were promised: the time to leave before a change comes.
+/// delay and shorten it again, but never below what users were promised: the time to leave before a change comes. Each
+/// contract knows its timelock from the start; what only the timelock may do at the start it does as it is made.
 contract Timelock is TimelockController {
+    /// A call that is made in the constructor.
+    struct Call {
+        address target;
+        bytes data;
+    }
+
     /// No vote can make the delay shorter.
     uint256 public immutable MIN_DELAY;
     /// Nor longer: governance must be able to decide a case in time.
@@ -14,11 +22,14 @@ contract Timelock is TimelockController {
 
     error DelayOutOfBounds(uint256 delay, uint256 min, uint256 max);
 
-    constructor(uint256 delay, address governor)
+    constructor(uint256 delay, address governor, Call[] memory first)
         TimelockController(delay, _only(governor), _only(address(0)), address(0))
     {
         require(delay != 0 && delay <= MAX_DELAY, DelayOutOfBounds(delay, 1, MAX_DELAY));
         MIN_DELAY = delay;
+        for (uint256 i; i < first.length; ++i) {
+            Address.functionCall(first[i].target, first[i].data);
+        }
     }
 
     function updateDelay(uint256 delay) public override {
