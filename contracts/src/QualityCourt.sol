@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Funding} from "./Funding.sol";
 import {IParams} from "./interfaces/IParams.sol";
 import {IProviderRegistry} from "./interfaces/IProviderRegistry.sol";
 import {Keys} from "./libraries/Keys.sol";
@@ -14,9 +14,7 @@ import {Pam1} from "./libraries/Pam1.sol";
 /// a *case*: a reporter puts up a bond, the provider may answer, governance decides. An open case freezes the stake.
 /// @dev Every case ends: by a decision within the decision window, or by anyone after it. No case is taken against a
 /// provider that has waited out its unbonding, so who leaves is out at the latest `MAX_RESPONSE + MAX_DECISION` after that.
-contract QualityCourt {
-    using SafeERC20 for IERC20;
-
+contract QualityCourt is Funding {
     enum Status {
         None,
         Open,
@@ -49,7 +47,6 @@ contract QualityCourt {
     uint256 public constant MAX_EVIDENCE_AGE = 31 days;
     uint256 private constant BPS = 10_000;
 
-    IERC20 public immutable TOKEN;
     IProviderRegistry public immutable REGISTRY;
     IParams public immutable PARAMS;
     /// The timelock: the only one that decides.
@@ -83,13 +80,11 @@ contract QualityCourt {
     event EvidenceAnnounced(bytes32 indexed commitment);
     event PaidOut(address indexed account, uint256 amount);
 
-    error ZeroAddress();
     error NotGovernance(address caller);
     error NotProvider(address caller);
     error NoStake();
     error ProviderLeft();
     error BondTooLow(uint96 maximum, uint96 bond);
-    error InexactTransfer(uint256 received, uint256 wanted);
     error NotOpen(uint256 id);
     error AlreadyAnswered(uint256 id);
     error TooLate();
@@ -103,13 +98,14 @@ contract QualityCourt {
     error EvidenceTooOld();
     error AlreadyPunished(bytes32 fault);
 
-    constructor(IERC20 token, IProviderRegistry registry, IParams params, address governance, address treasury) {
+    constructor(IERC20 token, IProviderRegistry registry, IParams params, address governance, address treasury)
+        Funding(token)
+    {
         require(
-            address(token) != address(0) && address(registry) != address(0) && address(params) != address(0)
-                && governance != address(0) && treasury != address(0),
+            address(registry) != address(0) && address(params) != address(0) && governance != address(0)
+                && treasury != address(0),
             ZeroAddress()
         );
-        TOKEN = token;
         REGISTRY = registry;
         PARAMS = params;
         GOVERNANCE = governance;
@@ -120,7 +116,11 @@ contract QualityCourt {
 
     /// @notice Opens a case against a provider and freezes its stake. `uri` names the evidence.
     /// @param maxBond what the reporter agrees to put up: a vote may raise the bond meanwhile.
-    function open(bytes32 providerId, uint96 maxBond, string calldata uri) external returns (uint256 id) {
+    function open(bytes32 providerId, uint96 maxBond, string calldata uri)
+        external
+        nonReentrant
+        returns (uint256 id)
+    {
         require(REGISTRY.stakeOf(providerId) != 0, NoStake());
         uint40 exit = REGISTRY.exitAt(providerId);
         require(exit == 0 || block.timestamp < exit, ProviderLeft());
@@ -128,16 +128,13 @@ contract QualityCourt {
         require(bond <= maxBond, BondTooLow(maxBond, bond));
         uint40 answerBy = uint40(block.timestamp + _upTo(Keys.RESPONSE_WINDOW, MAX_RESPONSE));
         uint40 decideBy = uint40(answerBy + _upTo(Keys.DECISION_WINDOW, MAX_DECISION));
+        _pull(bond);
         id = ++caseCount;
         cases[id] = Case(providerId, msg.sender, bond, answerBy, decideBy, false, Status.Open);
         emit CaseOpened(id, providerId, msg.sender, bond, answerBy, decideBy, uri);
         ++openCases[providerId];
         // Again with every case: a freeze ends by itself after a time that is longer than any one case.
         REGISTRY.freeze(providerId);
-        uint256 before = TOKEN.balanceOf(address(this));
-        TOKEN.safeTransferFrom(msg.sender, address(this), bond);
-        uint256 received = TOKEN.balanceOf(address(this)) - before;
-        require(received == bond, InexactTransfer(received, bond));
     }
 
     /// @notice The provider's owner or payee answers, once; `uri` names its evidence. Governance may decide from then on.
@@ -218,12 +215,12 @@ contract QualityCourt {
     // ------------------------------------------------------------------------------------------------ payout
 
     /// @notice Pays an account what it is owed; anyone may send it.
-    function payout(address account) external returns (uint256 amount) {
+    function payout(address account) external nonReentrant returns (uint256 amount) {
         amount = owed[account];
         require(amount != 0, NothingToPay());
         owed[account] = 0;
         emit PaidOut(account, amount);
-        TOKEN.safeTransfer(account, amount);
+        _pay(account, amount);
     }
 
     // ------------------------------------------------------------------------------------------------ views

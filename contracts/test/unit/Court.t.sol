@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {Funding} from "../../src/Funding.sol";
 import {IParams} from "../../src/interfaces/IParams.sol";
 import {IProviderRegistry} from "../../src/interfaces/IProviderRegistry.sol";
 import {Keys} from "../../src/libraries/Keys.sol";
@@ -99,7 +100,7 @@ contract CourtTest is Providers, Signed {
         QualityCourt other = new QualityCourt(short, registry, law, governance, treasury);
         short.approve(address(other), type(uint256).max);
         vm.mockCall(address(registry), abi.encodeCall(registry.freeze, (id)), "");
-        vm.expectRevert(abi.encodeWithSelector(QualityCourt.InexactTransfer.selector, BOND - 1, BOND));
+        vm.expectRevert(abi.encodeWithSelector(Funding.InexactTransfer.selector, BOND - 1, BOND));
         other.open(id, BOND, "");
     }
 
@@ -400,15 +401,15 @@ contract CourtTest is Providers, Signed {
 
     function test_needs_every_address() public {
         (IERC20 t, IProviderRegistry r, IParams p) = (token, registry, law);
-        vm.expectRevert(QualityCourt.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         new QualityCourt(IERC20(address(0)), r, p, governance, treasury);
-        vm.expectRevert(QualityCourt.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         new QualityCourt(t, IProviderRegistry(address(0)), p, governance, treasury);
-        vm.expectRevert(QualityCourt.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         new QualityCourt(t, r, IParams(address(0)), governance, treasury);
-        vm.expectRevert(QualityCourt.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         new QualityCourt(t, r, p, address(0), treasury);
-        vm.expectRevert(QualityCourt.ZeroAddress.selector);
+        vm.expectRevert(Funding.ZeroAddress.selector);
         new QualityCourt(t, r, p, governance, address(0));
     }
 
