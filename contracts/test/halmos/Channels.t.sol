@@ -36,6 +36,7 @@ contract ChannelsProof is Test {
         token.approve(address(channels), BALANCE);
         channels.fund(PAYER, BALANCE);
         id = channels.openFromBalance(PAYEE, SIGNER, SALT, DEPOSIT);
+        channels.setSession(Ledger.Terms(SIGNER, BALANCE, BALANCE, type(uint40).max));
         vm.stopPrank();
     }
 
@@ -104,10 +105,11 @@ contract ChannelsProof is Test {
 
     function check_a_stranger_cannot_set_a_session(address caller, address signer, uint96 cap, uint40 expiry) public {
         vm.assume(caller != PAYER);
+        (uint96 payeeBefore, uint96 dayBefore, uint40 before) = channels.session(PAYER, signer);
         vm.prank(caller);
         try channels.setSession(Ledger.Terms(signer, cap, cap, expiry)) {} catch {}
         (uint96 capPayee, uint96 capDay, uint40 until) = channels.session(PAYER, signer);
-        assert(capPayee == 0 && capDay == 0 && until == 0);
+        assert(capPayee == payeeBefore && capDay == dayBefore && until == before);
     }
 
     // ------------------------------------------------------------------------------------------------ signatures
