@@ -5,11 +5,11 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC6372} from "@openzeppelin/contracts/interfaces/IERC6372.sol";
 import {Votes} from "@openzeppelin/contracts/governance/utils/Votes.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {P256} from "@openzeppelin/contracts/utils/cryptography/P256.sol";
 import {Funding} from "./Funding.sol";
 import {IParams} from "./interfaces/IParams.sol";
 import {IProviderRegistry} from "./interfaces/IProviderRegistry.sol";
 import {Keys} from "./libraries/Keys.sol";
+import {RootKeys} from "./RootKeys.sol";
 
 /// @title Providers: who is paid for a root key, and what stands behind it.
 /// @notice A provider is a P-256 root key. Its payee proves the key by a root signature that names the payee, and proves
@@ -58,6 +58,7 @@ contract ProviderRegistry is IProviderRegistry, Funding, Votes {
     /// The timelock: names the court and the tiers.
     address public immutable GOVERNANCE;
     IParams public immutable PARAMS;
+    RootKeys public immutable ROOT_KEYS = new RootKeys();
     /// Seconds from `unstake` to `withdraw`.
     uint40 public immutable UNBONDING;
     /// Seconds from naming a new court to its term: twice the unbonding, so that every staker can leave before.
@@ -175,7 +176,7 @@ contract ProviderRegistry is IProviderRegistry, Funding, Votes {
     function revoke(bytes32 providerId, uint32 seq, bytes32 r, bytes32 s) external {
         _known(providerId);
         bytes32[2] storage root = roots[providerId];
-        require(P256.verify(revocationHash(providerId, seq), r, s, root[0], root[1]), BadRootSignature());
+        require(ROOT_KEYS.verify(revocationHash(providerId, seq), r, s, root[0], root[1]), BadRootSignature());
         _raiseMinOpSeq(providerId, seq);
     }
 
@@ -349,7 +350,7 @@ contract ProviderRegistry is IProviderRegistry, Funding, Votes {
     }
 
     /// @notice What is leaving, and when it may be withdrawn.
-    function leavingOf(bytes32 providerId) external view returns (uint96 amount, uint40 at) {
+    function leavingOf(bytes32 providerId) external view returns (uint96 amount, uint40 leavesAt) {
         _known(providerId);
         return (stakes[providerId].leaving, stakes[providerId].leavesAt);
     }
@@ -457,7 +458,7 @@ contract ProviderRegistry is IProviderRegistry, Funding, Votes {
     function _bind(bytes32 providerId, Root calldata root) private {
         Provider storage p = providers[providerId];
         bytes32 hash = bindingHash(providerId, msg.sender, p.nonce);
-        require(P256.verify(hash, root.r, root.s, root.qx, root.qy), BadRootSignature());
+        require(ROOT_KEYS.verify(hash, root.r, root.s, root.qx, root.qy), BadRootSignature());
         p.payee = msg.sender;
         ++p.nonce;
     }

@@ -27,7 +27,7 @@ contract Hooked is ERC20("Hooked", "HOOK") {
         if (from != address(0) && to.code.length != 0) {
             (bool ok, bytes memory reason) = to.call(abi.encodeWithSignature("tokensReceived(uint256)", value));
             if (!ok) {
-                assembly {
+                assembly ("memory-safe") {
                     revert(add(reason, 0x20), mload(reason))
                 }
             }
