@@ -30,6 +30,7 @@ contract Deploy is Script, Deployment {
         vm.serializeAddress(o, "court", address(c.court));
         vm.serializeAddress(o, "votes", address(c.votes));
         vm.serializeAddress(o, "governor", address(c.governor));
+        vm.serializeAddress(o, "members", address(c.members));
         string memory json = vm.serializeAddress(o, "timelock", address(c.timelock));
         vm.createDir("deployments", true);
         vm.writeJson(json, out);

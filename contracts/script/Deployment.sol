@@ -6,6 +6,7 @@ import {stdJson} from "forge-std/StdJson.sol";
 import {InferenceChannels} from "../src/InferenceChannels.sol";
 import {InferenceGovernor} from "../src/InferenceGovernor.sol";
 import {InferenceToken} from "../src/InferenceToken.sol";
+import {MembershipRegistry} from "../src/MembershipRegistry.sol";
 import {Params} from "../src/Params.sol";
 import {ProviderRegistry} from "../src/ProviderRegistry.sol";
 import {QualityCourt} from "../src/QualityCourt.sol";
@@ -27,6 +28,7 @@ abstract contract Deployment {
         uint40 maxChallenge;
         uint40 usageEpoch;
         uint40 unbonding;
+        uint40 memberExit;
         uint256 timelockDelay;
         InferenceGovernor.Rules rules;
         Share[] distribution;
@@ -47,6 +49,7 @@ abstract contract Deployment {
         VotesAggregator votes;
         InferenceGovernor governor;
         Timelock timelock;
+        MembershipRegistry members;
     }
 
     VmSafe private constant cheats = VmSafe(address(uint160(uint256(keccak256("hevm cheat code")))));
@@ -79,6 +82,7 @@ abstract contract Deployment {
         Timelock.Call[] memory first = new Timelock.Call[](1);
         first[0] = Timelock.Call(address(c.registry), abi.encodeCall(ProviderRegistry.setCourt, (address(c.court))));
         c.timelock = new Timelock(p.timelockDelay, address(c.governor), first);
+        c.members = new MembershipRegistry(c.token, c.params, c.registry, p.memberExit);
         require(address(c.timelock) == timelock, UnexpectedAddress(timelock, address(c.timelock)));
         verify(p, c);
         distribute(p, c);
@@ -127,6 +131,7 @@ abstract contract Deployment {
         p.maxChallenge = uint40(json.readUint(".channels.maxChallenge"));
         p.usageEpoch = uint40(json.readUint(".channels.usageEpoch"));
         p.unbonding = uint40(json.readUint(".unbonding"));
+        p.memberExit = uint40(json.readUint(".memberExit"));
         p.timelockDelay = json.readUint(".governance.timelock");
         p.rules = InferenceGovernor.Rules({
             votingDelay: uint48(json.readUint(".governance.votingDelay")),
