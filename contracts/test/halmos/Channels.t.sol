@@ -95,8 +95,11 @@ contract ChannelsProof is Test {
         assert(state == 1);
     }
 
-    function check_a_stranger_cannot_take_earnings(address caller, address to) public {
+    function check_a_stranger_cannot_take_earnings(address caller, address to, uint128 cumulative, bytes32 r, bytes32 vs)
+        public
+    {
         vm.assume(caller != PAYEE);
+        try channels.claim(PAYEE, InferenceChannels.Claim(PAYER, SIGNER, SALT, cumulative, r, vs)) {} catch {}
         uint256 before = channels.earned(PAYEE);
         vm.prank(caller);
         try channels.payout(to) {} catch {}
