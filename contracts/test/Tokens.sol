@@ -16,7 +16,7 @@ contract Short is ERC20("Short", "SHORT") {
     }
 }
 
-/// @title A token whose transfers call the receiver, as ERC-777's did.
+/// @title A token whose transfers call the receiver, as ERC-777's did; one without a hook is left in peace.
 contract Hooked is ERC20("Hooked", "HOOK") {
     constructor() {
         _mint(msg.sender, 1_000_000e18);
@@ -26,7 +26,7 @@ contract Hooked is ERC20("Hooked", "HOOK") {
         super._update(from, to, value);
         if (from != address(0) && to.code.length != 0) {
             (bool ok, bytes memory reason) = to.call(abi.encodeWithSignature("tokensReceived(uint256)", value));
-            if (!ok) {
+            if (!ok && reason.length != 0) {
                 assembly ("memory-safe") {
                     revert(add(reason, 0x20), mload(reason))
                 }
