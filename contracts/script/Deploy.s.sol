@@ -31,6 +31,7 @@ contract Deploy is Script, Deployment {
         vm.serializeAddress(o, "votes", address(c.votes));
         vm.serializeAddress(o, "governor", address(c.governor));
         vm.serializeAddress(o, "members", address(c.members));
+        vm.serializeAddress(o, "gate", address(c.gate));
         string memory json = vm.serializeAddress(o, "timelock", address(c.timelock));
         vm.createDir("deployments", true);
         vm.writeJson(json, out);

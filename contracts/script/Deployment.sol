@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {VmSafe} from "forge-std/Vm.sol";
 import {stdJson} from "forge-std/StdJson.sol";
+import {AccessGate} from "../src/AccessGate.sol";
 import {InferenceChannels} from "../src/InferenceChannels.sol";
 import {InferenceGovernor} from "../src/InferenceGovernor.sol";
 import {InferenceToken} from "../src/InferenceToken.sol";
@@ -50,6 +51,7 @@ abstract contract Deployment {
         InferenceGovernor governor;
         Timelock timelock;
         MembershipRegistry members;
+        AccessGate gate;
     }
 
     VmSafe private constant cheats = VmSafe(address(uint160(uint256(keccak256("hevm cheat code")))));
@@ -83,6 +85,7 @@ abstract contract Deployment {
         first[0] = Timelock.Call(address(c.registry), abi.encodeCall(ProviderRegistry.setCourt, (address(c.court))));
         c.timelock = new Timelock(p.timelockDelay, address(c.governor), first);
         c.members = new MembershipRegistry(c.token, c.params, c.registry, p.memberExit);
+        c.gate = new AccessGate(c.token, c.registry, c.channels, c.params);
         require(address(c.timelock) == timelock, UnexpectedAddress(timelock, address(c.timelock)));
         verify(p, c);
         distribute(p, c);

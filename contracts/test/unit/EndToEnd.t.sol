@@ -171,11 +171,18 @@ contract EndToEndTest is Deployed {
     {
         funded(1_000e18);
         staked(10_000e18);
-        address[3] memory targets = [address(c.channels), address(c.registry), address(c.court)];
+        vm.startPrank(user);
+        c.token.approve(address(c.members), type(uint256).max);
+        c.members.joinByDeposit(7, 2);
+        vm.stopPrank();
+        uint256 deposited = c.token.balanceOf(address(c.members));
+        assertGt(deposited, 0);
+        address[4] memory targets = [address(c.channels), address(c.registry), address(c.court), address(c.members)];
         vm.prank(address(c.timelock));
-        (bool ok,) = targets[which % 3].call(abi.encodePacked(selector, arguments));
+        (bool ok,) = targets[which % 4].call(abi.encodePacked(selector, arguments));
         ok;
         assertGe(c.token.balanceOf(address(c.channels)), 1_000e18);
+        assertGe(c.token.balanceOf(address(c.members)), deposited);
         (uint96 balance,) = c.channels.account(user);
         assertEq(balance, 1_000e18);
         assertEq(c.registry.stakeOf(id), 10_000e18);
