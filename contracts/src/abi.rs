@@ -2,25 +2,32 @@
 //! what the compiler says.
 #![allow(missing_docs, clippy::all, clippy::pedantic)]
 
-/// With the feature `rpc` a contract's type also calls it.
+/// With the feature `rpc` a contract's type also calls it. Each stands in a module of its own, beside the Solidity
+/// contracts whose structs it takes over (`Funding`).
 macro_rules! bind {
-    ($name:ident, $file:literal) => {
-        #[cfg(feature = "rpc")]
-        alloy_sol_types::sol!(
-            #[sol(rpc)]
-            #[derive(Debug)]
-            $name,
-            $file
-        );
-        #[cfg(not(feature = "rpc"))]
-        alloy_sol_types::sol!(
-            #[derive(Debug)]
-            $name,
-            $file
-        );
+    ($module:ident, $name:ident, $file:literal) => {
+        pub mod $module {
+            #[cfg(feature = "rpc")]
+            alloy_sol_types::sol!(
+                #[sol(rpc)]
+                #[derive(Debug)]
+                $name,
+                $file
+            );
+            #[cfg(not(feature = "rpc"))]
+            alloy_sol_types::sol!(
+                #[derive(Debug)]
+                $name,
+                $file
+            );
+        }
+        pub use $module::$name;
     };
 }
 
-bind!(InferenceChannels, "abi/InferenceChannels.json");
-bind!(InferenceToken, "abi/InferenceToken.json");
-bind!(Params, "abi/Params.json");
+bind!(channels, InferenceChannels, "abi/InferenceChannels.json");
+bind!(governor, InferenceGovernor, "abi/InferenceGovernor.json");
+bind!(token, InferenceToken, "abi/InferenceToken.json");
+bind!(params, Params, "abi/Params.json");
+bind!(registry, ProviderRegistry, "abi/ProviderRegistry.json");
+bind!(court, QualityCourt, "abi/QualityCourt.json");

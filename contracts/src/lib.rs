@@ -7,7 +7,9 @@ mod abi;
 mod channel;
 mod refusal;
 
-pub use abi::{InferenceChannels, InferenceToken, Params};
+pub use abi::channels::Funding::Authorization;
+pub use abi::channels::Ledger::Terms as SessionTerms;
+pub use abi::{InferenceChannels, InferenceGovernor, InferenceToken, Params, ProviderRegistry, QualityCourt};
 pub use alloy_primitives::{Address, B256, U256, address, b256};
 pub use alloy_sol_types as sol;
 pub use channel::{Channel, Channels, Funding, Terms};

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Contracts whose ABIs Rust reads, from `contracts/abi/`.
-const BOUND: [&str; 3] = ["InferenceChannels", "InferenceToken", "Params"];
+const BOUND: [&str; 6] =
+    ["InferenceChannels", "InferenceGovernor", "InferenceToken", "Params", "ProviderRegistry", "QualityCourt"];
 
 /// What to do with the contracts.
 #[derive(Args)]
@@ -101,8 +102,14 @@ fn read(file: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-fn program(name: &str) -> Command {
-    let mut command = command(folder().join("node_modules/.bin").join(name));
+/// Where a program of theirs lies.
+pub fn binary(name: &str) -> PathBuf {
+    folder().join("node_modules/.bin").join(name)
+}
+
+/// A program of theirs, in their folder.
+pub fn program(name: &str) -> Command {
+    let mut command = command(binary(name));
     command.current_dir(folder());
     command
 }

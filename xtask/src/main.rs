@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod chain;
 mod contracts;
 mod demo;
 mod npm;
@@ -37,6 +38,8 @@ enum Task {
     Bench(bench::Options),
     /// Plays a market of thousands in virtual time and prints what came of it.
     Simulate(simulate::Options),
+    /// Runs a chain of this machine with the contracts deployed and funded accounts.
+    Chain(chain::Options),
     /// Compiles the contracts, and writes their ABIs and gas snapshots.
     Contracts(contracts::Options),
     /// Installs what the other tasks need: npm packages, the wasm target, Chromium and the demo's model.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Simulate(options) => simulate::run(&options),
+        Task::Chain(options) => chain::run_task(&options),
         Task::Contracts(options) => contracts::run_task(&options),
         Task::Setup => setup::run(),
     };

@@ -1,7 +1,7 @@
 //! All tests, group by group, with their counts.
 
 use crate::process::{Group, absolute, cargo, on_path, target_folder};
-use crate::{Failure, build, contracts, npm, say, setup, wasm};
+use crate::{Failure, build, chain, contracts, npm, say, setup, wasm};
 use clap::Args;
 use serde::Serialize;
 use std::io::{BufRead, BufReader};
@@ -136,7 +136,7 @@ fn policy(_: bool) -> Result<Count, Failure> {
 fn rust(deep: bool) -> Result<Count, Failure> {
     npm::install()?;
     let mut tests = cargo();
-    tests.args(["test", "--workspace", "--no-fail-fast", "--"]);
+    tests.args(["test", "--workspace", "--exclude", "privacyai-contracts", "--no-fail-fast", "--"]);
     for part in MARKET {
         tests.args(["--skip", part]);
     }
@@ -157,13 +157,19 @@ fn market(modules: &[&str]) -> Result<Count, Failure> {
     counted(&mut tests, "cargo test", cargo_line)
 }
 
-/// The Solidity: unit tests of every revert, fuzz tests, invariants, gas against its snapshots, ABIs as Rust reads them.
+/// The Solidity: unit tests of every revert, fuzz tests, invariants, gas against its snapshots, ABIs as Rust reads them,
+/// and all of it on a chain of this machine, driven from Rust.
 fn contracts(deep: bool) -> Result<Count, Failure> {
     contracts::install()?;
     let tests = counted(&mut contracts::tests(deep), "forge test", forge_line)?;
     let gas = counted(&mut contracts::gas(true), "forge test (gas)", forge_line)?;
     contracts::abi(true)?;
-    Ok(sum([tests, gas, Count { passed: 1, ..Count::default() }]))
+    let state = chain::saved()?;
+    let mut chain = cargo();
+    chain.args(["test", "--package", "privacyai-contracts", "--features", "rpc", "--no-fail-fast"]);
+    chain.env("ANVIL", contracts::binary("anvil")).env("CHAIN_STATE", &state.file).env("CHAIN_CONTRACTS", &state.list);
+    let rust = counted(&mut chain, "the contracts from Rust", cargo_line)?;
+    Ok(sum([tests, gas, rust, Count { passed: 1, ..Count::default() }]))
 }
 
 /// The golden vectors once more, compiled to wasm32 and run in Node.
