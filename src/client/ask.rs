@@ -269,11 +269,11 @@ impl Client {
         let profile = question.ask.profile;
         let mut exchange = Exchange::new(id, model.clone(), profile, target.bhash, sealed.payload, sealed.keys, now);
         exchange.base = question.total;
-        let late = u64::from(self.standing.first_p95(provider, &model)).saturating_mul(4).max(SILENCE_MS);
+        let late = u64::from(self.standing.first_p95(provider, &model, now)).saturating_mul(4).max(SILENCE_MS);
         exchange.first_by = Millis(now.0.saturating_add(late));
         exchange.resend_at = Some(Millis(now.0.saturating_add(patience(&self.standing))));
         if question.ask.choice == Choice::Automatic && question.hedge == Hedge::No && question.total == 0 {
-            let late = u64::from(self.standing.first_p95(provider, &model)).max(HEDGE_MS);
+            let late = u64::from(self.standing.first_p95(provider, &model, now)).max(HEDGE_MS);
             question.hedge_at = Some(Millis(now.0.saturating_add(late)));
         }
         self.standing.health(provider, &model).begin(now);

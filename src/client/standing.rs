@@ -18,6 +18,8 @@ const KNOWN: usize = 512;
 const HEDGES_PERCENT: u32 = 10;
 /// Hedges that may be saved up.
 const SAVED_HEDGES: u32 = 3;
+/// First words of which the slowest says what is late; the next one is later than the slowest of a few as often as not.
+const ENOUGH: u32 = 20;
 /// A first word is awaited for so long where none was measured yet, in ms.
 const UNKNOWN_FIRST_MS: u32 = 4_000;
 /// A conversation leaves its provider only for one that is better by more than this: a score of so many permille of the
@@ -163,11 +165,12 @@ impl Standing {
 
     /// How long a first word of this offer is awaited before somebody else is asked as well, in ms: as long as 95 of 100
     /// of its own took, but between once and twice as long as all others', since the few times of one offer say little:
-    /// a quick one would waste hedges, one straggler prevent them.
-    pub(super) fn first_p95(&self, provider: ProviderId, model: &str) -> u32 {
+    /// a quick one would waste hedges, one straggler prevent them. While few were measured at all it is twice that.
+    pub(super) fn first_p95(&self, provider: ProviderId, model: &str, now: Millis) -> u32 {
         let Some(all) = self.firsts.quantile(950) else { return UNKNOWN_FIRST_MS };
         let own = self.known(provider, model).and_then(|health| health.first_ms(950));
-        own.unwrap_or(all).clamp(all, all.saturating_mul(2))
+        let late = own.unwrap_or(all).clamp(all, all.saturating_mul(2));
+        if self.firsts.count(now) < ENOUGH { late.saturating_mul(2) } else { late }
     }
 
     /// A question was asked: it earns a part of a hedge.
