@@ -14,6 +14,7 @@ fn main() {
         slots: 2,
         service_ms: 3_000,
         free_daily: u32::MAX,
+        greedy: 0,
         loss: 0,
         faults: false,
         stragglers: 20,

@@ -20,7 +20,9 @@ fn main() -> Result<(), String> {
         span_ms: HOUR_MS,
         slots: 2,
         service_ms: 3_000,
-        free_daily: 3,
+        // All of the day's free questions are asked, and every tenth client tries one more.
+        free_daily: u32::try_from(requests.div_ceil(clients.max(1))).unwrap_or(u32::MAX),
+        greedy: clients as usize / 10,
         loss: 10,
         faults: true,
         stragglers: 0,
@@ -29,28 +31,33 @@ fn main() -> Result<(), String> {
 
     println!("An hour with loss, churn and a regional outage, for more and more clients:");
     println!(
-        "{:>8} {:>9} {:>9} {:>9} {:>9} {:>6} {:>8}",
-        "clients", "requests", "answered", "misrouted", "p95 wait", "gini", "seconds"
+        "{:>8} {:>9} {:>9} {:>9} {:>9} {:>6} {:>8} {:>5}",
+        "clients", "requests", "answered", "misrouted", "p95 wait", "gini", "seconds", "MiB"
     );
-    let mut last = None;
+    let (mut last, mut costs) = (None, Vec::new());
     for parts in [100, 10, 1] {
         let clients = (hour.clients / parts).max(1);
         if parts > 1 && clients < 100 {
             continue;
         }
         let began = Instant::now();
-        let outcome = simulate(Scenario { clients, requests: (hour.requests / parts).max(1), ..hour });
+        let (requests, greedy) = ((hour.requests / parts).max(1), hour.greedy / parts);
+        let outcome = simulate(Scenario { clients, requests, greedy, ..hour });
         let seconds = began.elapsed().as_secs_f64();
         println!(
-            "{:>8} {:>9} {:>8.2}% {:>9} {:>6} ms {:>6.2} {:>8.1}",
+            "{:>8} {:>9} {:>8.2}% {:>9} {:>6} ms {:>6.2} {:>8.1} {:>5}",
             outcome.clients,
             outcome.requests,
             outcome.answered_ratio * 100.0,
             outcome.misrouted,
             outcome.wait_p95_ms,
             outcome.gini,
-            seconds
+            seconds,
+            peak_mib()
         );
+        costs.push(serde_json::json!({
+            "clients": outcome.clients, "requests": outcome.requests, "seconds": seconds, "peak_mib": peak_mib(),
+        }));
         last = Some((outcome, seconds));
     }
     let (outcome, seconds) = last.ok_or("nothing was simulated")?;
@@ -59,7 +66,8 @@ fn main() -> Result<(), String> {
     // One slot a provider and jobs of ten seconds: seven of ten slots are taken all the time.
     let service_ms = 10_000;
     let span_ms = requests * service_ms * 10 / (7 * providers.max(1));
-    let full = Scenario { slots: 1, service_ms, span_ms, free_daily: u32::MAX, loss: 0, faults: false, ..hour };
+    let full =
+        Scenario { slots: 1, service_ms, span_ms, free_daily: u32::MAX, greedy: 0, loss: 0, faults: false, ..hour };
     let began = Instant::now();
     let busy = simulate(full);
     let (knows, chance) = compare(full);
@@ -73,14 +81,21 @@ fn main() -> Result<(), String> {
     println!("  {knows:>6} ms  a dispatcher that knows every queue");
     println!("  {chance:>6} ms  blind chance");
 
-    println!("{}", report(&outcome, seconds, &busy, (knows, chance))?);
+    println!("{}", report(&outcome, seconds, costs, &busy, (knows, chance))?);
     Ok(())
 }
 
-fn report(outcome: &Outcome, seconds: f64, busy: &Outcome, others: (u64, u64)) -> Result<String, String> {
+fn report(
+    outcome: &Outcome,
+    seconds: f64,
+    costs: Vec<serde_json::Value>,
+    busy: &Outcome,
+    others: (u64, u64),
+) -> Result<String, String> {
     let mut report = serde_json::to_value(outcome).map_err(|error| error.to_string())?;
     report["seconds"] = seconds.into();
     report["peak_mib"] = peak_mib().into();
+    report["cost"] = costs.into();
     report["at_70_percent"] = serde_json::json!({
         "wait_p95_ms": busy.wait_p95_ms,
         "dispatcher_p95_ms": others.0,
