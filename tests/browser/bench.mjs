@@ -16,7 +16,8 @@ const wanted = process.argv.slice(2);
 /** Adds a row of samples; `must` is a limit that the median, or the part `by` of them, has to keep, from above unless `least`. */
 function row(name, unit, samples, must, { least = false, against = null, by = 0.5 } = {}) {
   const sorted = [...samples].sort((a, b) => a - b);
-  const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+  // By nearest rank: of twenty samples the nineteenth is what 95 of 100 do not exceed.
+  const at = (part) => sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)];
   const value = at(by);
   const base = against ? [...against].sort((a, b) => a - b)[Math.floor(against.length / 2)] : null;
   rows.push({

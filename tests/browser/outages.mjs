@@ -1,6 +1,6 @@
 // What it costs a user when a provider dies, falls silent or leaves, and how soon the screen says so: `bench.mjs failover`.
 // Times are of one machine's clock, from what was done to a worker until a page shows what came of it.
-import { Browser, LIVE, until } from "./extension.mjs";
+import { Browser, until } from "./extension.mjs";
 import { Market } from "./market.mjs";
 
 /** Answers that lose their provider: every second one is killed, the others fall silent with open connections. */
@@ -67,14 +67,8 @@ export async function seen_change() {
       return Math.max(0, at - began);
     };
 
-    // The silent one counts as unknown when its last heartbeat is over; meanwhile the others work.
-    const frozen = market.named("frozen");
-    await heard_again(port, frozen, Date.now());
-    frozen.program.child.kill("SIGSTOP");
-    const unknown = shown(frozen, ["unknown"], VALID_MS / 1_000 + 60).catch(() => null);
-
     for (let n = 0; n < TURNS; n += 1) {
-      const worker = market.workers[n % 4];
+      const worker = market.workers[n % market.workers.length];
       const busy = shown(worker, ["busy"]);
       const asked = Date.now();
       const id = await port.ask(`Is it shown ${n}?`, { provider: worker.id });
@@ -83,6 +77,12 @@ export async function seen_change() {
       const ended = await port.page.evaluate(end_of, { id, seconds: 60 });
       took.free.push(await ms(`${worker.handle}, free`, free, ended));
     }
+
+    // The silent one counts as unknown when its last heartbeat is over; meanwhile the others work.
+    const frozen = market.named("frozen");
+    await heard_again(port, frozen, Date.now());
+    frozen.program.child.kill("SIGSTOP");
+    const unknown = shown(frozen, ["unknown"], VALID_MS / 1_000 + 60).catch(() => null);
 
     for (const worker of market.workers.filter((worker) => worker !== frozen)) {
       // One that answers dies: its failure shows when the answer is cut.
