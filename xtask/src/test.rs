@@ -1,7 +1,7 @@
 //! All tests, group by group, with their counts.
 
 use crate::process::{Group, absolute, cargo, on_path, target_folder};
-use crate::{Failure, build, chain, contracts, npm, say, setup, wasm};
+use crate::{Failure, build, chain, contracts, npm, say, setup, simulate, wasm};
 use clap::Args;
 use serde::Serialize;
 use std::io::{BufRead, BufReader};
@@ -51,7 +51,7 @@ const GROUPS: [(&str, Runner); 13] = [
     ("failover", |_| market(&["failover::"])),
     ("quota", |_| market(&["quota::"])),
     ("reputation", |_| market(&["reputation::"])),
-    ("simulation", |_| market(&["simulation::"])),
+    ("simulation", simulation),
     ("contracts", contracts),
     ("wasm", vectors),
     ("storage", storage),
@@ -60,8 +60,9 @@ const GROUPS: [(&str, Runner); 13] = [
 
 /// What only a deep run adds.
 const NOT_RUN: &str = "Not run here, but by `cargo xtask test --deep`: 100,000 conversations over a lossy network instead of \
-10,000, ten times the random bytes for each decoder, 2,000 routed requests instead of 200, and a soak of ten minutes \
-with dying workers.";
+10,000, ten times the random bytes for each decoder, 2,000 routed requests instead of 200, a market of \
+10,000 clients instead of 100, 200 questions to five unequal providers instead of 40, and a soak of ten minutes with \
+dying workers.";
 
 /// Runs the groups and ends with `N passed, N failed`.
 ///
@@ -170,6 +171,22 @@ fn contracts(deep: bool) -> Result<Count, Failure> {
     chain.env("ANVIL", contracts::binary("anvil")).env("CHAIN_STATE", &state.file).env("CHAIN_CONTRACTS", &state.list);
     let rust = counted(&mut chain, "the contracts from Rust", cargo_line)?;
     Ok(sum([tests, gas, rust, Count { passed: 1, ..Count::default() }]))
+}
+
+/// A market of a hundred clients; of ten thousand in a deep run.
+fn simulation(deep: bool) -> Result<Count, Failure> {
+    let small = market(&["simulation::"])?;
+    if !deep {
+        return Ok(small);
+    }
+    let large = match simulate::run(&simulate::Options::promised()) {
+        Ok(()) => Count { passed: 1, ..Count::default() },
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            Count { failed: 1, ..Count::default() }
+        }
+    };
+    Ok(sum([small, large]))
 }
 
 /// The golden vectors once more, compiled to wasm32 and run in Node.
