@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {Measured} from "./Measured.sol";
 import {Funding} from "../../src/Funding.sol";
 import {Members} from "../Members.sol";
 import {Poseidon} from "../../src/libraries/Poseidon.sol";
@@ -15,7 +16,9 @@ contract Hasher {
 }
 
 /// @title Gas of whole transactions (profile `gas`, isolated): snapshots in snapshots/, and the most each may cost.
-contract MembershipGasTest is Members {
+contract MembershipGasTest is Members, Measured {
+    string private constant GROUP = "membership";
+
     function setUp() public override {
         super.setUp();
         // Nobody is the first member, and nobody's tokens are the first here.
@@ -25,12 +28,12 @@ contract MembershipGasTest is Members {
 
     function test_joins_openly() public {
         openly(commitmentOf(1));
-        assertLe(measured("join by the open door"), 95_000);
+        assertLe(measured(GROUP, "join by the open door", 1), 95_000);
     }
 
     function test_joins_by_deposit() public {
         deposited(commitmentOf(1), 2);
-        assertLe(measured("join by deposit"), 140_000);
+        assertLe(measured(GROUP, "join by deposit", 1), 140_000);
     }
 
     function test_joins_by_authorization() public {
@@ -39,43 +42,43 @@ contract MembershipGasTest is Members {
             authorized(payer, address(members), PRICE + 1e18, members.joiningNonce(commitment, 2, 1e18));
         vm.prank(relayer);
         members.joinByAuthorization(commitment, 2, 1e18, a);
-        measured("join by deposit, relayed for a fee");
+        measured(GROUP, "join by deposit, relayed for a fee", 1);
     }
 
     function test_joins_by_stake() public {
         staked(1_000e18);
         byStake(commitmentOf(1), 2);
-        measured("join by stake");
+        measured(GROUP, "join by stake", 1);
     }
 
     function test_joins_by_invitation() public {
         sponsored(1_000e18);
         byInvitation(commitmentOf(1), invitation(2, 0));
-        measured("join by invitation");
+        measured(GROUP, "join by invitation", 1);
     }
 
     function test_slashes_a_deposit() public {
         deposited(commitmentOf(1), 2);
         slashed(1);
-        assertLe(measured("slash of a deposit"), 80_000);
+        assertLe(measured(GROUP, "slash of a deposit", 1), 80_000);
         members.collect(commitmentOf(1));
-        measured("collect of a slash");
+        measured(GROUP, "collect of a slash", 1);
     }
 
     function test_slashes_an_open_seat() public {
         openly(commitmentOf(1));
         slashed(1);
-        assertLe(measured("slash of an open seat"), 80_000);
+        assertLe(measured(GROUP, "slash of an open seat", 1), 80_000);
     }
 
     function test_leaves() public {
         deposited(commitmentOf(1), 2);
         vm.prank(payer.at);
         members.requestExit(commitmentOf(1));
-        measured("request exit");
+        measured(GROUP, "request exit", 1);
         vm.warp(block.timestamp + EXIT);
         members.withdraw(commitmentOf(1));
-        measured("withdraw a deposit");
+        measured(GROUP, "withdraw a deposit", 1);
     }
 
     function test_hashes() public {
@@ -88,26 +91,21 @@ contract MembershipGasTest is Members {
         ProviderRegistry.Root memory b = bound(77, payee.at);
         vm.prank(payee.at);
         bytes32 other = registry.register(b, owner.at, "ipfs://bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi");
-        measured("register a provider");
+        measured(GROUP, "register a provider", 1);
         vm.prank(owner.at);
         registry.stake(other, 1_000e18);
-        measured("stake, first");
+        measured(GROUP, "stake, first", 1);
         vm.prank(owner.at);
         registry.stake(other, 1_000e18);
-        measured("stake, later");
+        measured(GROUP, "stake, later", 1);
         vm.prank(owner.at);
         registry.unstake(other, 1_000e18);
-        measured("unstake");
+        measured(GROUP, "unstake", 1);
         vm.warp(block.timestamp + UNBONDING);
         registry.withdraw(other);
-        measured("withdraw a stake");
+        measured(GROUP, "withdraw a stake", 1);
         vm.prank(court);
         registry.slash(other, 100e18, treasury);
-        measured("slash a stake");
-    }
-
-    function measured(string memory name) private returns (uint256 gas) {
-        gas = vm.snapshotGasLastCall("membership", name);
-        emit log_named_uint(name, gas);
+        measured(GROUP, "slash a stake", 1);
     }
 }
