@@ -119,7 +119,7 @@ fn lint(_: bool) -> Result<Count, Failure> {
     let mut native = cargo();
     native.args(["clippy", "--workspace", "--exclude", "privacyai-extension", "--all-targets", "--", "-D", "warnings"]);
     let mut wasm = cargo();
-    wasm.args(["clippy", "--package", "privacyai-extension", "--target", "wasm32-unknown-unknown"]);
+    wasm.args(["clippy", "--package", "privacyai-extension", "--all-features", "--target", "wasm32-unknown-unknown"]);
     wasm.args(["--", "-D", "warnings"]);
     Ok(sum([one(&mut native, "cargo clippy"), one(&mut wasm, "cargo clippy for wasm32")]))
 }
@@ -196,6 +196,7 @@ fn vectors(_: bool) -> Result<Count, Failure> {
 
 /// The extension's sealed database in Chromium, by the contract of the core.
 fn storage(_: bool) -> Result<Count, Failure> {
+    npm::install()?;
     setup::wasm_target()?;
     let chromium = setup::chromium()?;
     let mut build = cargo();

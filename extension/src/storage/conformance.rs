@@ -1,7 +1,7 @@
 //! The storage contract of the core, played by the sealed database in a real browser, and what sealing claims. Exported
 //! only under the feature `conformance`; an empty answer means that all of it holds.
 
-use super::{Database, Storage, StorageError, store_of};
+use super::{Database, Storage, StorageError};
 use js_sys::{Promise, Uint8Array};
 use privacyai::effect::{Table, Write};
 use privacyai::store::{Step, conformance};
@@ -65,7 +65,7 @@ async fn sealing(failures: &mut Vec<String>) -> Result<(), StorageError> {
     let row = |key: &[u8], value: &[u8]| Write { table: Table::Messages, key: key.into(), value: Some(value.into()) };
     database.write(vec![row(secret, b"1"), row(b"k", secret), row(b"whole", b"2")]).await?;
 
-    let store = store_of(Table::Messages);
+    let store = Table::Messages.name();
     let rows = database.read(store)?.store(store)?.scan(None, None, None, None).await?;
     let bytes = |value: &JsValue| Uint8Array::new(value).to_vec();
     let has = |value: &JsValue| bytes(value).windows(8).any(|window| secret.windows(8).any(|part| part == window));
