@@ -176,6 +176,11 @@ impl Quota {
         open.chain([self.left(now).reset]).min().unwrap_or(Millis(u64::MAX))
     }
 
+    /// The row has to be stored again.
+    pub fn store_again(&mut self) {
+        self.changed = true;
+    }
+
     /// The row to store, when it is another than before.
     pub fn take_row(&mut self) -> Option<Vec<u8>> {
         core::mem::take(&mut self.changed).then(|| self.encode())

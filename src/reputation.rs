@@ -143,6 +143,11 @@ impl Ratings {
         of().next().is_some().then(|| felt(of(), now))
     }
 
+    /// All of them by the answer's id.
+    pub fn iter(&self) -> impl Iterator<Item = (&Vec<u8>, &Rating)> {
+        self.0.iter()
+    }
+
     /// Forgets all.
     pub fn clear(&mut self) {
         self.0.clear();

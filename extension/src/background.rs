@@ -3,6 +3,7 @@
 
 mod answers;
 mod commands;
+mod keeping;
 mod network;
 mod panels;
 mod provider;
@@ -11,7 +12,7 @@ use crate::conversation::{Book, Live};
 use crate::json;
 use crate::mirror;
 use crate::platform::{self, Entropy};
-use crate::port::{FULL, FreeView, Settings, Update};
+use crate::port::{FreeView, Settings, Update};
 use crate::settings;
 use crate::storage::{Database, Storage, StorageError};
 use crate::transport::{Happening, Owner, Transport, WAITING_HAPPENINGS, Waku};
@@ -19,10 +20,11 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::stream::{self, select_all};
 use gloo::timers::callback::Timeout;
+use keeping::Unkept;
 use network::Way;
 use panels::{PanelEvent, Panels};
 use privacyai::client::{AskId, Client, Effect, Input, KNOWN, Seen, Window};
-use privacyai::effect::{Batch, Millis, Row, Table};
+use privacyai::effect::{Millis, Row, Table};
 use privacyai::identity::ProviderId;
 use privacyai::map::{Map, Set};
 use privacyai::ranking::Place;
@@ -96,6 +98,9 @@ struct Running {
 struct Background {
     client: Client,
     database: Database,
+    unkept: Unkept,
+    /// Sentences that the next panel has to be told.
+    notices: Vec<String>,
     book: Book,
     settings: Settings,
     way: Way,
@@ -141,6 +146,8 @@ impl Background {
         let mut background = Self {
             client: Client::new(),
             database,
+            unkept: Unkept::default(),
+            notices: Vec::new(),
             book,
             settings: settings.unwrap_or_else(settings::default_settings),
             way,
@@ -161,6 +168,7 @@ impl Background {
             ticks,
             timer: None,
         };
+        background.mend().await?;
         background.dial();
         let mirrors: Map<u64, Vec<u8>> = mirror::kept().await.into_iter().collect();
         // What left no mirror cannot go on: its request of the day is open to those who accepted it.
@@ -301,40 +309,5 @@ impl Background {
         // A full queue means that a tick waits already. The timer replaced here fires no more.
         let tick = move || drop(ticks.try_send(Event::Tick));
         self.timer = Some(Timeout::new(u32::try_from(wait).unwrap_or(u32::MAX), tick));
-    }
-
-    /// Stores what changed in the conversations.
-    async fn save(&mut self) {
-        let mut batch = self.book.changes();
-        if self.open != self.stored_open {
-            self.stored_open = self.open.clone();
-            batch.push(settings::row(settings::OPEN, self.open.clone().map(String::into_bytes)));
-        }
-        self.write(batch).await;
-    }
-
-    async fn write(&mut self, batch: Batch) {
-        if let Err(error) = self.database.write(batch).await {
-            let text = if error.is_full() { FULL.into() } else { format!("Something could not be kept: {error}.") };
-            self.panels.tell_all(&Update::Refused { text });
-        }
-    }
-
-    /// The values of the rows of a conversation that is not in memory.
-    async fn stored(&self, conversation: &str) -> Vec<Option<Vec<u8>>> {
-        let missing = self.book.missing(conversation);
-        let mut values = Vec::with_capacity(missing.len());
-        for key in &missing {
-            values.push(self.database.get(Table::Messages, key).await.ok().flatten());
-        }
-        values
-    }
-
-    /// Brings a conversation into memory.
-    async fn load(&mut self, conversation: &str) {
-        let values = self.stored(conversation).await;
-        if self.book.view(conversation).is_none() {
-            self.book.fill(conversation, &values);
-        }
     }
 }

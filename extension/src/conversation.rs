@@ -3,11 +3,13 @@
 
 use crate::json::{self, Json, record};
 use crate::port::{ConversationRow, ConversationView, MessageView};
-use privacyai::effect::{Batch, Row, Table, Write};
+use privacyai::effect::Table;
 use privacyai::map::{Map, Set, sort};
+use rows::message_key;
 use serde_json::Value;
 
 mod import;
+mod rows;
 
 pub use import::believed;
 
@@ -19,6 +21,9 @@ const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// Characters of a title made from the first question.
 const TITLE: usize = 48;
+
+/// The phase of a message whose row cannot be read.
+pub const DAMAGED: &str = "damaged";
 
 /// Most JSON events kept with an answer; one a tool call, so this is far above what a model sends.
 const JSON_EVENTS: usize = 256;
@@ -86,45 +91,6 @@ pub struct Book {
 }
 
 impl Book {
-    /// From the rows of `Table::Conversations`; a row that cannot be read is left out.
-    pub fn restore(rows: &[Row]) -> Self {
-        let conversations = rows
-            .iter()
-            .filter_map(|row| Some((String::from_utf8(row.key.clone()).ok()?, json::decode_bytes(&row.value)?)));
-        Self { conversations: conversations.collect(), ..Self::default() }
-    }
-
-    /// The keys of the rows of `Table::Messages` that [`Book::fill`] needs; none when it is in memory already.
-    pub fn missing(&self, conversation: &str) -> Vec<Vec<u8>> {
-        match self.conversations.get(conversation) {
-            Some(found) if !self.messages.contains_key(conversation) => {
-                found.order.iter().map(|message| message_key(conversation, message)).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Takes the values of the rows that [`Book::missing`] named, in its order. A message without a readable row is
-    /// left out.
-    pub fn fill(&mut self, conversation: &str, values: &[Option<Vec<u8>>]) {
-        let Some(found) = self.conversations.get_mut(conversation) else { return };
-        let mut messages = Map::new();
-        for (id, value) in found.order.iter().zip(values) {
-            if let Some(message) = value.as_ref().and_then(|value| json::decode_bytes(value)) {
-                messages.insert(id.clone(), message);
-            }
-        }
-        found.order.retain(|id| messages.contains_key(id));
-        found.live.retain(|live| messages.contains_key(&live.answer));
-        self.messages.insert(conversation.to_owned(), messages);
-    }
-
-    /// The messages in the values of such rows, without keeping them in memory.
-    pub fn read(values: &[Option<Vec<u8>>]) -> Vec<MessageView> {
-        let message = |value: &Option<Vec<u8>>| json::decode_bytes::<Message>(value.as_ref()?);
-        values.iter().filter_map(message).map(|message| message.view).collect()
-    }
-
     /// All answers that were under way, as (conversation, answer).
     pub fn live(&self) -> Vec<(String, Live)> {
         let of = |(id, found): (&String, &Conversation)| {
@@ -346,25 +312,6 @@ impl Book {
         found.live.iter().map(|live| live.ask).collect()
     }
 
-    /// Everything that changed since the last call, as writes that belong together.
-    pub fn changes(&mut self) -> Batch {
-        let mut batch: Batch = std::mem::take(&mut self.deleted)
-            .into_iter()
-            .map(|(table, key)| Write { table, key, value: None })
-            .collect();
-        for (id, ()) in std::mem::take(&mut self.dirty) {
-            if let Some(found) = self.conversations.get(&id) {
-                batch.push(write(Table::Conversations, id.into_bytes(), found));
-            }
-        }
-        for ((conversation, id), ()) in std::mem::take(&mut self.dirty_messages) {
-            if let Some(message) = self.message(&conversation, &id) {
-                batch.push(write(Table::Messages, message_key(&conversation, &id), message));
-            }
-        }
-        batch
-    }
-
     fn refuse_two(&self, conversation: &str) -> Result<Vec<u64>, Refusal> {
         match self.conversations.get(conversation) {
             Some(found) if found.live.is_empty() => Ok(Vec::new()),
@@ -420,14 +367,6 @@ pub fn is_live(phase: &str) -> bool {
     matches!(phase, "waiting" | "streaming" | "stalled")
 }
 
-fn write(table: Table, key: Vec<u8>, value: &impl Json) -> Write {
-    Write { table, key, value: Some(json::encode(value).into_bytes()) }
-}
-
-fn message_key(conversation: &str, message: &str) -> Vec<u8> {
-    format!("{conversation}/{message}").into_bytes()
-}
-
 fn title_of(text: &str) -> String {
     let line = text.trim().lines().next().unwrap_or_default().trim();
     let mut title: String = line.chars().take(TITLE).collect();
@@ -444,6 +383,7 @@ fn empty_message(id: String, now_ms: u64) -> MessageView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use privacyai::effect::{Batch, Row};
 
     fn ids() -> impl FnMut() -> String {
         let mut next = 0;

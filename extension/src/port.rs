@@ -246,6 +246,11 @@ tagged! {
             /// Not taken, as they are no conversations.
             broken: u32,
         },
+        /// Something that the user has to know.
+        Notice = "notice" {
+            /// One sentence or more.
+            text: String,
+        },
         /// A command could not be done; nothing typed is lost.
         Refused = "refused" {
             /// What failed and what to do, one sentence each.

@@ -4,11 +4,11 @@
 use crate::seal::SealingKeys;
 use futures::future::{join_all, try_join_all};
 use js_sys::Uint8Array;
-use privacyai::effect::{Batch, Row, Table};
+use privacyai::effect::{Row, Table, Write};
 use privacyai::map::{Set, sort};
 use privacyai::store::TABLES;
 use rexie::{ObjectStore, Rexie, Transaction, TransactionMode};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use wasm_bindgen::prelude::*;
 
@@ -21,6 +21,9 @@ const VERSION: u32 = 2;
 /// Object store of the sealing keys.
 const KEYS: &str = "keys";
 
+/// A transaction ended without an error of its own. The browser does so when it finds no room at the last moment.
+const ABORTED: &str = "it took nothing";
+
 /// The browser's store failed: it is full, private, or damaged.
 #[derive(Debug)]
 pub struct StorageError(String);
@@ -32,9 +35,9 @@ impl fmt::Display for StorageError {
 }
 
 impl StorageError {
-    /// There is no room left; the name is that of IndexedDB's own error.
+    /// There is no room left: by the name of IndexedDB's own error, or by its words.
     pub fn is_full(&self) -> bool {
-        self.0.contains("QuotaExceeded")
+        ["QuotaExceeded", "quota", ABORTED].iter().any(|word| self.0.contains(word))
     }
 }
 
@@ -42,7 +45,9 @@ impl std::error::Error for StorageError {}
 
 impl From<rexie::Error> for StorageError {
     fn from(error: rexie::Error) -> Self {
-        Self(error.to_string())
+        // What the browser says stands in the error below it.
+        let said = std::error::Error::source(&error).map(ToString::to_string);
+        Self(said.unwrap_or_else(|| error.to_string()))
     }
 }
 
@@ -66,16 +71,29 @@ pub trait Storage {
     /// All rows of a table in the order of their keys.
     async fn scan(&self, table: Table) -> Result<Vec<Row>, StorageError>;
     /// All of these or none.
-    async fn write(&self, batch: Batch) -> Result<(), StorageError>;
+    async fn write(&self, batch: &[Write]) -> Result<(), StorageError>;
     /// Forgets every row and the keys that sealed them.
     async fn clear(&self) -> Result<(), StorageError>;
+}
+
+/// What an opened database held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Its keys were there.
+    Kept,
+    /// Nothing: it is new.
+    New,
+    /// Rows, but not the keys that sealed them: nobody can open them any more.
+    KeysLost,
 }
 
 /// The sealed database.
 pub struct Database {
     rexie: Rexie,
     keys: RefCell<SealingKeys>,
-    unreadable: Cell<u32>,
+    origin: Origin,
+    /// Names of the rows met so far that did not open.
+    damaged: RefCell<Vec<(Table, Vec<u8>)>>,
 }
 
 impl Database {
@@ -88,16 +106,45 @@ impl Database {
         let rexie = builder.build().await?;
         let transaction = rexie.transaction(&[KEYS], TransactionMode::ReadOnly)?;
         let kept = transaction.store(KEYS)?.get("pair".into()).await?;
-        let keys = match kept.as_ref().and_then(SealingKeys::from_js) {
-            Some(keys) => keys,
-            None => renew(&rexie).await?,
+        let (keys, origin) = match kept.as_ref().and_then(SealingKeys::from_js) {
+            Some(keys) => (keys, Origin::Kept),
+            None => {
+                let mut rows = 0;
+                for table in TABLES {
+                    rows += count(&rexie, table).await?;
+                }
+                (renew(&rexie).await?, if rows == 0 { Origin::New } else { Origin::KeysLost })
+            }
         };
-        Ok(Self { rexie, keys: RefCell::new(keys), unreadable: Cell::new(0) })
+        Ok(Self { rexie, keys: RefCell::new(keys), origin, damaged: RefCell::default() })
     }
 
-    /// Rows met so far that did not open.
-    pub fn unreadable(&self) -> u32 {
-        self.unreadable.get()
+    /// What it held when it was opened.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The tables of the rows met so far that did not open, one for each row.
+    pub fn damaged(&self) -> Vec<Table> {
+        self.damaged.borrow().iter().map(|(table, _)| *table).collect()
+    }
+
+    /// Deletes the damaged rows of this table, which nobody can read.
+    pub async fn drop_damaged(&self, table: Table) -> Result<(), StorageError> {
+        let (gone, left) = self.damaged.take().into_iter().partition::<Vec<_>, _>(|(of, _)| *of == table);
+        self.damaged.replace(left);
+        let transaction = self.rexie.transaction(&[table.name()], TransactionMode::ReadWrite)?;
+        let store = transaction.store(table.name())?;
+        for (_, name) in gone {
+            store.delete(Uint8Array::from(name.as_slice()).into()).await?;
+        }
+        transaction.done().await?;
+        Ok(())
+    }
+
+    /// How many rows a table has.
+    pub async fn count(&self, table: Table) -> Result<u32, StorageError> {
+        count(&self.rexie, table).await
     }
 
     fn keys(&self) -> SealingKeys {
@@ -108,8 +155,11 @@ impl Database {
         Ok(self.rexie.transaction(&[store], TransactionMode::ReadOnly)?)
     }
 
-    fn count_unreadable(&self) {
-        self.unreadable.set(self.unreadable.get().saturating_add(1));
+    fn is_damaged(&self, table: Table, name: Vec<u8>) {
+        let mut damaged = self.damaged.borrow_mut();
+        if !damaged.iter().any(|(of, known)| *of == table && *known == name) {
+            damaged.push((table, name));
+        }
     }
 }
 
@@ -123,7 +173,7 @@ impl Storage for Database {
         match keys.open(table, &name, &sealed).await {
             Some((_, value)) => Ok(Some(value)),
             None => {
-                self.count_unreadable();
+                self.is_damaged(table, name);
                 Ok(None)
             }
         }
@@ -135,21 +185,25 @@ impl Storage for Database {
         let keys = self.keys();
         let opened = join_all(kept.iter().map(async |(name, sealed)| {
             let name = Uint8Array::new(name).to_vec();
-            keys.open(table, &name, &bytes(sealed)?).await
+            let row = match bytes(sealed) {
+                Some(sealed) => keys.open(table, &name, &sealed).await,
+                None => None,
+            };
+            row.ok_or(name)
         }))
         .await;
         let mut rows = Vec::with_capacity(opened.len());
         for row in opened {
             match row {
-                Some((key, value)) => rows.push(Row { table, key, value }),
-                None => self.count_unreadable(),
+                Ok((key, value)) => rows.push(Row { table, key, value }),
+                Err(name) => self.is_damaged(table, name),
             }
         }
         sort(&mut rows, &|a, b| a.key.cmp(&b.key));
         Ok(rows)
     }
 
-    async fn write(&self, batch: Batch) -> Result<(), StorageError> {
+    async fn write(&self, batch: &[Write]) -> Result<(), StorageError> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -162,13 +216,13 @@ impl Storage for Database {
                 Some(value) => Some(keys.seal(write.table, &name, &write.key, value).await?),
                 None => None,
             };
-            Ok::<_, StorageError>((store, name, value))
+            Ok::<_, StorageError>((store, write.table, name, value))
         }))
         .await?;
         let stores: Set<&str> = sealed.iter().map(|(store, ..)| (*store, ())).collect();
         let stores: Vec<&str> = stores.keys().copied().collect();
         let transaction = self.rexie.transaction(&stores, TransactionMode::ReadWrite)?;
-        for (store, name, value) in sealed {
+        for (store, _, name, value) in &sealed {
             let store = transaction.store(store)?;
             let name: JsValue = Uint8Array::from(name.as_slice()).into();
             match value {
@@ -176,7 +230,13 @@ impl Storage for Database {
                 None => store.delete(name).await?,
             }
         }
-        transaction.done().await?;
+        if !transaction.done().await?.is_committed() {
+            return Err(StorageError(ABORTED.into()));
+        }
+        // A damaged row that was written anew is whole.
+        self.damaged
+            .borrow_mut()
+            .retain(|(table, name)| !sealed.iter().any(|(_, of, new, _)| of == table && new == name));
         Ok(())
     }
 
@@ -192,6 +252,11 @@ impl Storage for Database {
         *self.keys.borrow_mut() = keys;
         Ok(())
     }
+}
+
+async fn count(rexie: &Rexie, table: Table) -> Result<u32, StorageError> {
+    let transaction = rexie.transaction(&[table.name()], TransactionMode::ReadOnly)?;
+    Ok(transaction.store(table.name())?.count(None).await?)
 }
 
 async fn renew(rexie: &Rexie) -> Result<SealingKeys, StorageError> {

@@ -192,6 +192,11 @@ impl Registry {
         self.clock = ClockWatch::default();
     }
 
+    /// Those that the user has to do with are in the next batch.
+    pub fn store_again(&mut self) {
+        self.dirty.extend(self.entries.iter().filter(|(_, entry)| entry.is_protected()).map(|(id, _)| (*id, ())));
+    }
+
     /// The rows that changed since the last call, to persist.
     pub fn take_batch(&mut self) -> Batch {
         let dirty = core::mem::take(&mut self.dirty);

@@ -111,6 +111,15 @@ impl Client {
         self.persist(out);
     }
 
+    /// All that is known goes to a store that lost it. Receipts are with the edge alone, so they are gone.
+    pub(super) fn store_again(&mut self, out: &mut Vec<Effect>) {
+        self.registry.store_again();
+        self.quota.store_again();
+        self.receipts.lose();
+        out.push(Effect::Persist(self.standing.store_again()));
+        self.persist(out);
+    }
+
     /// Writes what the registry wants to keep.
     pub(super) fn persist(&mut self, out: &mut Vec<Effect>) {
         let batch = self.registry.take_batch();

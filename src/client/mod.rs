@@ -126,6 +126,8 @@ pub enum Input {
     Trust(ProviderId),
     /// The user forgets all: wipes the provider table.
     Forget,
+    /// Everything stored is gone, by none of the user's doing here: what is known is stored again.
+    StoreLost,
     /// A time that an earlier [`Effect::WakeAt`] named.
     Tick,
 }
@@ -378,6 +380,7 @@ impl Client {
             Input::Resume(id, bytes) => self.resume(id, bytes, now, rng, &mut out),
             Input::Trust(id) => self.trust(id, now, &mut out),
             Input::Forget => self.forget(&mut out),
+            Input::StoreLost => self.store_again(&mut out),
             Input::Tick => self.tick(now, rng, &mut out),
         }
         self.tidy_topics(now, &mut out);

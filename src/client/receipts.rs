@@ -52,6 +52,11 @@ impl Receipts {
         core::mem::take(&mut self.batch)
     }
 
+    /// The store lost them.
+    pub(super) fn lose(&mut self) {
+        self.came.clear();
+    }
+
     /// Forgets all.
     pub(super) fn forget(&mut self) {
         let gone = core::mem::take(&mut self.came).into_iter().map(|(cb, _)| cb);

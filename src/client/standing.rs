@@ -229,6 +229,19 @@ impl Standing {
         dirty.into_iter().map(row).collect()
     }
 
+    /// Everything, to be stored again.
+    pub(super) fn store_again(&mut self) -> Batch {
+        self.dirty.extend(self.healths.keys().map(|offer| (offer.clone(), ())));
+        let rating = |(answer, rating): (&Vec<u8>, &Rating)| Write {
+            table: Table::Ratings,
+            key: answer.clone(),
+            value: Some(rating.encode()),
+        };
+        let mut batch: Batch = self.ratings.iter().map(rating).collect();
+        batch.extend(self.take_batch());
+        batch
+    }
+
     /// Forgets what was learned; the wishes stay.
     pub(super) fn forget(&mut self) -> Batch {
         self.dirty.extend(core::mem::take(&mut self.healths).into_iter().map(|(offer, _)| (offer, ())));

@@ -174,7 +174,7 @@ export class Port {
 /** Runs in the page: gathers what the background tells. */
 async function listen() {
   await chrome.runtime.sendMessage({ to: "bg", kind: "ensure" });
-  const fresh = { providers: new Map(), messages: new Map(), answers: new Map(), refused: [], deltas: 0 };
+  const fresh = { providers: new Map(), messages: new Map(), answers: new Map(), refused: [], notices: [], deltas: 0 };
   globalThis.heard ??= fresh;
   heard.settings = undefined;
   const show = (conversation) => {
@@ -207,6 +207,7 @@ async function listen() {
     invite: (update) => (heard.invite = update),
     exported: ({ json }) => (heard.exported = json),
     refused: ({ text }) => heard.refused.push(text),
+    notice: ({ text }) => heard.notices.push(text),
   };
   globalThis.port = chrome.runtime.connect({ name: "panel" });
   port.onMessage.addListener((message) => {

@@ -5,6 +5,7 @@ import { asking } from "./cases/asking.mjs";
 import { choosing } from "./cases/choosing.mjs";
 import { crowd } from "./cases/crowd.mjs";
 import { cuts } from "./cases/cuts.mjs";
+import { damage } from "./cases/damage.mjs";
 import { failover } from "./cases/failover.mjs";
 import { history } from "./cases/history.mjs";
 import { joining } from "./cases/joining.mjs";
@@ -35,7 +36,7 @@ const CASE_SECONDS = 180;
 
 const wanted = process.argv.slice(2);
 const deep = Boolean(process.env.PRIVACYAI_DEEP);
-const cases = [joining, asking, many, restarts, looks, still, long, states, markdown, keyboard, leaks, providers, choosing, crowd, quota, stars, cuts, failover, history, usage, real].flat()
+const cases = [joining, asking, many, restarts, damage, looks, still, long, states, markdown, keyboard, leaks, providers, choosing, crowd, quota, stars, cuts, failover, history, usage, real].flat()
   .filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
 
 /** What a case works with; what it opens is closed after it. */

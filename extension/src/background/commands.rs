@@ -37,6 +37,7 @@ impl Background {
             Command::Hello => {
                 let snapshot = self.snapshot().await;
                 self.panels.tell(panel, &snapshot);
+                self.tell_notices(panel);
             }
             Command::Ask { conversation, text, replaces, provider } => {
                 if let Some(conversation) = &conversation {
@@ -337,7 +338,7 @@ impl Background {
         ];
         if only.is_none() {
             fields.push(("settings", self.settings.to_json()));
-            fields.push(("unreadable_rows", self.database.unreadable().into()));
+            fields.push(("unreadable_rows", self.database.damaged().len().into()));
         }
         json::object(fields).to_string()
     }

@@ -69,6 +69,7 @@ impl App {
             Update::Receipts { json } => super::file::save("privacyai-receipts.json", "application/json", &json),
             Update::Usage { rows } => self.usage.set(Some(rows)),
             Update::Imported { added, present, broken } => super::file::imported(self, added, present, broken),
+            Update::Notice { text } => self.toast.set(Some(text)),
             Update::Refused { text } => {
                 self.beginning.set(false);
                 if self.draft.with_untracked(String::is_empty) {

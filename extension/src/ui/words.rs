@@ -192,6 +192,12 @@ pub fn words(view: &MessageView, text: &str, market: &Market) -> Option<Words> {
             "Nothing is charged. The words came under its key; its count of them cannot be trusted.".into(),
             vec![Act::Details],
         ),
+        "damaged" => words(
+            Shape::Warn,
+            "This message is damaged.".into(),
+            "Its row in this browser's store cannot be read any more. The others of the chat are fine.".into(),
+            Vec::new(),
+        ),
         "error" => Some(error_words(view, text, &name, market)),
         _ => None,
     }
