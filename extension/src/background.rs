@@ -7,6 +7,7 @@ mod keeping;
 mod network;
 mod panels;
 mod provider;
+mod search;
 
 use crate::conversation::{Book, Live};
 use crate::json;
@@ -28,6 +29,7 @@ use privacyai::effect::{Millis, Row, Table};
 use privacyai::identity::ProviderId;
 use privacyai::map::{Map, Set};
 use privacyai::ranking::Place;
+use search::Search;
 use std::collections::VecDeque;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -79,6 +81,8 @@ enum Event {
     Tick,
     /// Providers wait to be told.
     Due,
+    /// A search goes on.
+    Search,
 }
 
 /// A question under way.
@@ -119,6 +123,7 @@ struct Background {
     placed: f64,
     /// Providers whose views the panels do not have as they are now.
     due: Set<ProviderId>,
+    search: Option<Search>,
     /// The conversation last open, and what of that is stored.
     open: Option<String>,
     stored_open: Option<String>,
@@ -161,6 +166,7 @@ impl Background {
             places: Vec::new(),
             placed: 0.0,
             due: Set::new(),
+            search: None,
             stored_open: open.clone(),
             open,
             later: VecDeque::new(),
@@ -215,6 +221,7 @@ impl Background {
                 Event::Network(happening) => self.notice(happening).await,
                 Event::Tick => self.step(Input::Tick).await,
                 Event::Due => self.tell_due(),
+                Event::Search => self.search_on().await,
             }
             if platform::monotonic_ms() - self.saved >= SAVE_MS {
                 self.book.settle();

@@ -6,7 +6,7 @@ use crate::json::{record, tagged};
 pub use crate::settings::{Weights, preset};
 pub use privacyai::map::{Map, sort};
 pub use view::{
-    ConversationRow, ConversationView, FreeView, MessageView, ModelView, NetworkView, ProviderView, UsageRow,
+    ConversationRow, ConversationView, FreeView, Hit, MessageView, ModelView, NetworkView, ProviderView, UsageRow,
 };
 
 mod view;
@@ -134,6 +134,11 @@ tagged! {
             /// Only this one.
             conversation: Option<String>,
         },
+        /// Search the words of all chats: answered by [`Update::Found`], until another search.
+        Find = "find" {
+            /// What to look for; nothing ends a search.
+            text: String,
+        },
         /// What was asked, by day and provider: answered by [`Update::Usage`].
         Usage = "usage",
         /// All receipts as JSON text: answered by [`Update::Receipts`].
@@ -236,6 +241,17 @@ tagged! {
         Usage = "usage" {
             /// A row for each day and provider.
             rows: Vec<UsageRow>,
+            /// The times to the first word, in ms, of each UTC day that has some.
+            firsts: Vec<(u32, Vec<u32>)>,
+        },
+        /// What a search has found so far.
+        Found = "found" {
+            /// What was looked for.
+            text: String,
+            /// A hit a chat, newest first.
+            hits: Vec<Hit>,
+            /// All was looked through.
+            done: bool,
         },
         /// What came of an import.
         Imported = "imported" {

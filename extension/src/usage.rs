@@ -1,6 +1,7 @@
 //! What was asked and of whom, day by day, counted from the kept conversations. Nothing of it leaves this browser.
 
-use crate::port::{MessageView, UsageRow};
+use crate::port::{MessageView, Update, UsageRow};
+use privacyai::map::Map;
 
 /// A UTC day in ms.
 const DAY_MS: u64 = 86_400_000;
@@ -12,6 +13,7 @@ pub const DAYS: u64 = 84;
 #[derive(Debug, Default)]
 pub struct Usage {
     rows: Vec<UsageRow>,
+    firsts: Map<u32, Vec<u32>>,
 }
 
 impl Usage {
@@ -24,6 +26,9 @@ impl Usage {
             return;
         }
         let day = u32::try_from(day).unwrap_or(u32::MAX);
+        if let Some(ms) = message.first_ms {
+            self.firsts.get_or_insert_with(day, Vec::new).push(ms);
+        }
         let provider = message.provider.clone().unwrap_or_default();
         let at = self.rows.iter().position(|row| row.day == day && row.provider == provider);
         let at = at.unwrap_or_else(|| {
@@ -40,9 +45,9 @@ impl Usage {
         row.tokens = (row.tokens.0.saturating_add(prompt), row.tokens.1.saturating_add(completion));
     }
 
-    /// A row for each day and provider.
-    pub fn rows(self) -> Vec<UsageRow> {
-        self.rows
+    /// A row for each day and provider, and each day's times to the first word.
+    pub fn told(self) -> Update {
+        Update::Usage { rows: self.rows, firsts: self.firsts.into_iter().collect() }
     }
 }
 
@@ -60,6 +65,7 @@ mod tests {
             provider_name: provider.map(str::to_uppercase),
             asked_ms: day * DAY_MS + 1,
             tokens: Some((3, 10)),
+            first_ms: Some(400),
             ..MessageView::default()
         }
     }
@@ -87,6 +93,8 @@ mod tests {
             answered,
             tokens: (3 * u64::from(questions), 10 * u64::from(questions)),
         };
-        assert_eq!(usage.rows(), [row(100, "a", 3, 2), row(100, "b", 1, 1), row(99, "a", 1, 1), row(100, "", 1, 0)]);
+        let rows = vec![row(100, "a", 3, 2), row(100, "b", 1, 1), row(99, "a", 1, 1), row(100, "", 1, 0)];
+        let firsts = vec![(99, vec![400]), (100, vec![400; 5])];
+        assert_eq!(usage.told(), Update::Usage { rows, firsts });
     }
 }

@@ -6,7 +6,7 @@ use crate::conversation::{self, Asked, Book};
 use crate::json::{self, Json};
 use crate::mirror;
 use crate::platform;
-use crate::port::{Command, ConversationView, EXPORT, Settings, Update, UsageRow};
+use crate::port::{Command, ConversationView, EXPORT, Settings, Update};
 use crate::settings;
 use crate::storage::Storage;
 use crate::usage::Usage;
@@ -124,9 +124,10 @@ impl Background {
                 self.panels.tell(panel, &Update::Receipts { json });
             }
             Command::Usage => {
-                let rows = self.usage().await;
-                self.panels.tell(panel, &Update::Usage { rows });
+                let usage = self.usage().await;
+                self.panels.tell(panel, &usage);
             }
+            Command::Find { text } => self.search(panel, text),
             Command::Import { conversations } => {
                 let (mut added, mut present, mut broken) = (0, 0, 0);
                 for conversation in conversations {
@@ -283,7 +284,7 @@ impl Background {
         Ok(())
     }
 
-    async fn usage(&mut self) -> Vec<UsageRow> {
+    async fn usage(&mut self) -> Update {
         let (mut usage, now) = (Usage::default(), platform::now().0);
         for id in self.book.ids() {
             let messages = match self.book.view(&id) {
@@ -294,7 +295,7 @@ impl Background {
                 usage.add(message, now);
             }
         }
-        usage.rows()
+        usage.told()
     }
 
     /// The kept receipts with what it takes to verify them.

@@ -25,6 +25,12 @@ impl Book {
         }
     }
 
+    /// The id of a message by its place, and the key of its row.
+    pub fn message_at(&self, conversation: &str, at: usize) -> Option<(String, Vec<u8>)> {
+        let id = self.conversations.get(conversation)?.order.get(at)?;
+        Some((id.clone(), message_key(conversation, id)))
+    }
+
     /// Takes the values of the rows that [`Book::missing`] named, in its order. A message without a readable row keeps its
     /// place and says that it is damaged.
     pub fn fill(&mut self, conversation: &str, values: &[Option<Vec<u8>>]) {

@@ -143,6 +143,23 @@ record! {
 }
 
 record! {
+    /// A chat in which words were found.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Hit {
+        /// Its id.
+        pub conversation: String,
+        /// Messages in which they are.
+        pub count: u32,
+        /// What stands before them in the first of these.
+        pub before: String,
+        /// They, as they stand there.
+        pub found: String,
+        /// What stands behind them.
+        pub after: String,
+    }
+}
+
+record! {
     /// What was asked of one provider on one day.
     #[derive(Clone, Debug, Default, PartialEq)]
     pub struct UsageRow {

@@ -1,7 +1,9 @@
 //! The list of conversations: open, pin, rename, save as a file, delete, search.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
+use gloo::timers::callback::Timeout;
 use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 
@@ -9,25 +11,45 @@ use super::invite::value_of;
 use super::redraw::{Redraw, create_memo, create_selector};
 use super::state::App;
 use super::{app, file, format, icon, list};
-use crate::port::{Command, ConversationRow};
+use crate::port::{Command, ConversationRow, Hit};
 
+/// Typing rests after so long, in ms.
+const REST_MS: u32 = 150;
 /// Rows in the navigation's short list.
 const RECENT: usize = 12;
 
 /// The page.
 pub fn history(app: App) -> View {
     let search = create_signal(String::new());
+    // What was found for other words counts no more.
+    let is_hit = move |id: &str| {
+        app.found.with(|(words, hits, _)| {
+            search.with(|search| search == words) && hits.iter().any(|hit| hit.conversation == id)
+        })
+    };
     let found = create_memo(move || {
         let wanted = search.with(|search| format::lower(search.trim()));
         app.conversations.with(|all| {
-            let found = all.iter().filter(|row| format::lower(&row.title).contains(&wanted));
+            let found = all.iter().filter(|row| format::lower(&row.title).contains(&wanted) || is_hit(&row.id));
             found.map(|row| Rc::from(row.id.as_str())).collect::<Vec<Rc<str>>>()
         })
+    });
+    let later: Rc<RefCell<Option<Timeout>>> = Rc::default();
+    let looked_for = move |event: web_sys::Event| {
+        let text = value_of(&event);
+        search.set(text.clone());
+        // The words of all chats are looked through once the typing rests.
+        let find = Timeout::new(REST_MS, move || app.send(Command::Find { text }));
+        drop(later.replace(Some(find)));
+    };
+    let searching = create_selector(move || {
+        search.with(|search| !search.trim().is_empty())
+            && app.found.with(|(words, _, done)| !done || search.with(|search| search != words))
     });
     let none = create_selector(move || found.with(Vec::is_empty));
     let new = app::key_button(app, icon::COMPOSE, ("New chat", "new"), "history-new", move || app.new_chat());
     let header = app::header(app, "Chats", new);
-    let rows = list::keyed(found, move |id| row(app, id.to_string()));
+    let rows = list::keyed(found, move |id| row(app, id.to_string(), search));
     let import = file::import_button(app);
     view! {
         section(class="flex min-h-0 flex-1 flex-col", aria-label="Chats") {
@@ -35,13 +57,13 @@ pub fn history(app: App) -> View {
             div(class="min-h-0 flex-1 overflow-y-auto px-3 py-3") {
                 div(class="mx-auto flex w-full max-w-[680px] flex-col gap-2") {
                     input(
-                        r#type="search", class="field", placeholder="Search titles (/)", aria-label="Search chats",
-                        data-search="", data-testid="history-search", on:input=move |event: web_sys::Event| search.set(value_of(&event))
+                        r#type="search", class="field", placeholder="Search titles and words (/)", aria-label="Search chats",
+                        data-search="", data-testid="history-search", on:input=looked_for
                     )
                     (Redraw { by: move || if none.get() {
                         view! {
                             p(class="px-1 py-6 text-center text-ctl text-ink3") {
-                                (Redraw { by: move || View::from(if app.conversations.with(Vec::is_empty) { "No chat yet. What you ask is kept here, sealed." } else { "No title matches." }) })
+                                (Redraw { by: move || View::from(if app.conversations.with(Vec::is_empty) { "No chat yet. What you ask is kept here, sealed." } else if searching.get() { "Searching." } else { "No title and no words match." }) })
                             }
                         }
                     } else {
@@ -64,7 +86,7 @@ enum Doing {
     Deleting,
 }
 
-fn row(app: App, id: String) -> View {
+fn row(app: App, id: String, search: Signal<String>) -> View {
     let doing = create_signal(Doing::Nothing);
     let facts = {
         let id = id.clone();
@@ -75,6 +97,11 @@ fn row(app: App, id: String) -> View {
         create_selector(move || app.open.with(|open| open.as_deref() == Some(&*id)))
     };
     let shown = id.clone();
+    let hit = create_selector(move || {
+        app.found.with(|(words, hits, _)| {
+            hits.iter().find(|hit| hit.conversation == id && search.with(|search| search == words)).cloned()
+        })
+    });
     view! {
         li(
             class=if open.get() { "rounded-ctl bg-accent-soft" } else { "rounded-ctl hover:bg-bg2" }, data-testid="history-row",
@@ -87,6 +114,21 @@ fn row(app: App, id: String) -> View {
                 (Some(row), Doing::Exporting) => exporting(app, row, doing),
                 (Some(row), Doing::Deleting) => deleting(app, row, doing),
             } })
+            (Redraw { by: move || hit.get_clone().map_or_else(View::new, excerpt) })
+        }
+    }
+}
+
+/// Where the words were found.
+fn excerpt(hit: Hit) -> View {
+    let Hit { count, before, found, after, .. } = hit;
+    let more = if count > 1 { format!(" · in {} messages", format::count(count.into())) } else { String::new() };
+    view! {
+        p(class="px-2 pb-2 text-sec text-ink2 [overflow-wrap:anywhere]", data-testid="history-hit") {
+            (before)
+            mark(class="bg-accent-soft font-semibold text-ink") { (found) }
+            (after)
+            span(class="text-ink3") { (more) }
         }
     }
 }

@@ -26,11 +26,11 @@
 //! | `rating`, `star-1` to `star-5`, `rating-reason`, `rating-skip`, `rated` | stars below the newest answer |
 //! | `code-block`, `code-copy` | code |
 //! | `new-chat`, `open-history`, `more`, `back`, `open-tab` | header |
-//! | `usage`, `usage-span-14`, `-84`, `usage-table`, `usage-days`, `usage-providers` | what was asked, in figures |
+//! | `usage`, `usage-span-14`, `-84`, `usage-table`, `usage-days`, `usage-firsts`, `usage-firsts-table`, `usage-first-days`, `usage-providers` | what was asked, in figures |
 //! | `nav-chat`, `nav-providers`, `nav-usage`, `nav-settings`, `nav-network` | navigation from 720 px |
 //! | `provider-automatic`, `prefer-balanced`, `-fastest`, `-cheapest`, `-trusted`, `-custom`, `weight-speed`, `-price`, `-reputation`, `-load`, `provider-row`, `provider-pick` | choice; row: `data-provider-id`, `data-status`, `data-state`, `data-usable`, `data-chosen`, `data-blocked` |
 //! | `provider-search`, `provider-state`, `provider-order`, `provider-sort`, `provider-block`, `provider-area`, `provider-more`, `provider-facts`, `provider-only`, `list-only`, `list-never`, `spark` | the list of providers and a row's parts |
-//! | `history-row`, `history-open`, `history-rename`, `history-title`, `history-delete`, `history-confirm`, `history-search`, `history-pin`, `history-export`, `export-markdown`, `export-json`, `import`, `import-file` | conversations; row: `data-conversation-id` |
+//! | `history-row`, `history-open`, `history-rename`, `history-title`, `history-delete`, `history-confirm`, `history-search`, `history-hit`, `history-pin`, `history-export`, `export-markdown`, `export-json`, `import`, `import-file` | conversations; row: `data-conversation-id` |
 //! | `settings-profile-balanced`, `-fast`, `-high`, `settings-theme-system`, `-light`, `-dark`, `settings-whole`, `settings-nodes`, `settings-nodes-save`, `settings-export`, `settings-delete`, `settings-delete-word`, `settings-delete-confirm`, `settings-version`, `settings-key` (`data-key`), `settings-keys-said`, `settings-keys-reset`, `settings-single-keys` | settings |
 //! | `try-now`, `open-network` | no way to the network |
 //! | `no-provider` | nobody answers |
@@ -66,6 +66,7 @@ mod invite;
 mod key_change;
 mod keyboard;
 mod keys;
+mod lines;
 mod link;
 mod list;
 mod live;

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use sycamore::prelude::*;
 
 use super::link;
-use crate::port::{Command, ConversationRow, FreeView, MessageView, NetworkView, ProviderView, Settings, UsageRow};
+use crate::port::{
+    Command, ConversationRow, FreeView, Hit, MessageView, NetworkView, ProviderView, Settings, UsageRow,
+};
 
 /// Where the panel is.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +31,9 @@ pub enum Page {
     /// A provider shows another key, by its providerId text.
     KeyChanged(String),
 }
+
+/// Times to the first word in ms, by UTC day.
+pub type Firsts = Vec<(u32, Vec<u32>)>;
 
 /// What lies over the page.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -108,8 +113,10 @@ pub struct App {
     pub invite: Signal<Option<InviteView>>,
     /// An answer whose question is asked again by itself, and when.
     pub line: Signal<Option<(String, f64)>>,
-    /// What was asked, once it was counted.
-    pub usage: Signal<Option<Vec<UsageRow>>>,
+    /// What was asked, once it was counted, and the times to the first word by day.
+    pub usage: Signal<Option<(Vec<UsageRow>, Firsts)>>,
+    /// What the last search has found: its words, the hits, and whether that is all.
+    pub found: Signal<(String, Vec<Hit>, bool)>,
     /// A sentence about something refused.
     pub toast: Signal<Option<String>>,
     /// Unix ms, once a second.
@@ -155,6 +162,7 @@ impl App {
             invite: create_signal(None),
             line: create_signal(None),
             usage: create_signal(None),
+            found: create_signal(Default::default()),
             toast: create_signal(None),
             now_ms: create_signal(js_sys::Date::now()),
         }

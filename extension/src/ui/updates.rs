@@ -67,7 +67,8 @@ impl App {
             Update::Invite { changes, error } => self.invite.set(Some(InviteView { changes, error })),
             Update::Exported { json, conversation } => super::file::exported(&json, conversation.as_deref()),
             Update::Receipts { json } => super::file::save("privacyai-receipts.json", "application/json", &json),
-            Update::Usage { rows } => self.usage.set(Some(rows)),
+            Update::Usage { rows, firsts } => self.usage.set(Some((rows, firsts))),
+            Update::Found { text, hits, done } => self.found.set((text, hits, done)),
             Update::Imported { added, present, broken } => super::file::imported(self, added, present, broken),
             Update::Notice { text } => self.toast.set(Some(text)),
             Update::Refused { text } => {

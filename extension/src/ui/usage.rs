@@ -3,9 +3,10 @@
 use sycamore::prelude::*;
 
 use super::bars::{self, Bar};
+use super::lines::{self, Point};
 use super::redraw::{Redraw, create_selector};
 use super::segments::segments;
-use super::state::App;
+use super::state::{App, Firsts};
 use super::{app, column, format};
 use crate::port::{Command, UsageRow, sort};
 
@@ -33,6 +34,17 @@ struct Figures {
     lines: Vec<Line>,
     /// A bar a day, oldest first: the first provider, the second, all others.
     bars: Vec<Bar>,
+    /// Half, and 95 of 100, of the first words of each of these days came within so many ms.
+    firsts: Vec<Point>,
+    /// The same of all these days.
+    first: Point,
+}
+
+/// Half, and 95 of 100, of these are not above that.
+fn quantiles(mut times: Vec<u32>) -> Point {
+    sort(&mut times, &Ord::cmp);
+    let at = |part: usize| times.get((times.len() * part / 100).min(times.len().saturating_sub(1))).copied();
+    at(50).zip(at(95))
 }
 
 fn add(line: &mut Line, row: &UsageRow) {
@@ -42,7 +54,7 @@ fn add(line: &mut Line, row: &UsageRow) {
 }
 
 /// The figures of the last `days` up to `today`.
-fn figures(rows: &[UsageRow], today: u32, days: u32) -> Figures {
+fn figures(rows: &[UsageRow], firsts: &Firsts, today: u32, days: u32) -> Figures {
     let first = today.saturating_sub(days.saturating_sub(1));
     let mut figures = Figures { bars: vec![[0; 3]; days as usize], ..Figures::default() };
     let within = || rows.iter().filter(|row| (first..=today).contains(&row.day));
@@ -65,6 +77,11 @@ fn figures(rows: &[UsageRow], today: u32, days: u32) -> Figures {
             *count = count.saturating_add(row.questions);
         }
     }
+    let of = |from: u32, to: u32| {
+        firsts.iter().filter(|(day, _)| (from..=to).contains(day)).flat_map(|(_, times)| times).copied().collect()
+    };
+    figures.firsts = (first..=today).map(|day| quantiles(of(day, day))).collect();
+    figures.first = quantiles(of(first, today));
     figures
 }
 
@@ -90,12 +107,12 @@ fn share(line: &Line) -> String {
 /// The page.
 pub fn usage(app: App) -> View {
     app.send(Command::Usage);
-    let (span, as_table) = (create_signal(14), create_signal(false));
+    let (span, as_table) = (create_signal(14), (create_signal(false), create_signal(false)));
     let header = app::header(app, "Usage", View::new());
     let spans = spans(span);
     let shown = create_selector(move || {
         let today = (app.now_ms.get() / DAY_MS) as u32;
-        app.usage.with(|rows| rows.as_ref().map(|rows| (figures(rows, today, span.get()), today)))
+        app.usage.with(|usage| usage.as_ref().map(|(rows, firsts)| (figures(rows, firsts, today, span.get()), today)))
     });
     view! {
         section(class="flex min-h-0 flex-1 flex-col", aria-label="Usage", data-testid="usage") {
@@ -125,8 +142,8 @@ fn spans(span: Signal<u32>) -> View {
     )
 }
 
-fn draw(app: App, figures: Figures, today: u32, as_table: Signal<bool>) -> View {
-    let Figures { all, lines, bars } = figures;
+fn draw(app: App, figures: Figures, today: u32, (as_table, firsts_as_table): (Signal<bool>, Signal<bool>)) -> View {
+    let Figures { all, lines, bars, firsts, first } = figures;
     let open = all.questions.saturating_sub(all.answered);
     let heads = View::from(vec![
         head(
@@ -140,24 +157,27 @@ fn draw(app: App, figures: Figures, today: u32, as_table: Signal<bool>) -> View 
             format!("{} in, {} out", format::count(all.tokens.0), format::count(all.tokens.1)),
         ),
         head("Done", share(&all), "answered to the end".into()),
+        head(
+            "First word, typical",
+            first.map_or_else(|| column::UNKNOWN.into(), |(half, _)| format::seconds(half.into())),
+            first.map_or_else(String::new, |(_, most)| format!("1 in 20 took over {}", format::seconds(most.into()))),
+        ),
     ]);
     let names = series(&lines);
     let (legend, most) = (legend(&names), format::count(bars::most(&bars).into()));
     let since = today.saturating_sub(u32::try_from(bars.len()).unwrap_or(0).saturating_sub(1));
     let label = format!("Questions a day since {}: at most {most}, {} in all", day(since), all.questions);
     let (chart, table) = (bars::bars(&bars, label), by_day(&names, bars, since));
-    let providers = by_provider(app, lines);
+    let (providers, toggle) = (by_provider(app, lines), toggle(as_table, "usage-table"));
+    let words = first_words(firsts, since, firsts_as_table);
     view! {
-        div(class="grid grid-cols-1 gap-4 min-[480px]:grid-cols-3") { (heads) }
+        div(class="grid grid-cols-2 gap-4 wide:grid-cols-4") { (heads) }
         div {
             div(class="mb-2 flex flex-wrap items-center gap-x-4 gap-y-1 text-sec") {
                 h2(class="text-ctl font-semibold") { "Questions a day, by provider" }
                 (legend)
                 span(class="flex-1") {}
-                button(
-                    r#type="button", class="btn min-h-7! text-sec", data-testid="usage-table", aria-pressed=if as_table.get() { "true" } else { "false" },
-                    on:click=move |_| as_table.set(!as_table.get_untracked())
-                ) { (Redraw { by: move || View::from(if as_table.get() { "Show as chart" } else { "Show as table" }) }) }
+                (toggle)
             }
             div(hidden=as_table.get()) {
                 p(class="text-meta text-ink3") { (most) }
@@ -166,7 +186,62 @@ fn draw(app: App, figures: Figures, today: u32, as_table: Signal<bool>) -> View 
             }
             div(hidden=!as_table.get()) { (table) }
         }
-        (providers)
+        div(class="grid grid-cols-1 gap-5 wide:grid-cols-2") {
+            (words)
+            (providers)
+        }
+    }
+}
+
+fn toggle(as_table: Signal<bool>, id: &'static str) -> View {
+    view! {
+        button(
+            r#type="button", class="btn min-h-7! text-sec", data-testid=id, aria-pressed=if as_table.get() { "true" } else { "false" },
+            on:click=move |_| as_table.set(!as_table.get_untracked())
+        ) { (Redraw { by: move || View::from(if as_table.get() { "Show as chart" } else { "Show as table" }) }) }
+    }
+}
+
+/// The chart of the times to the first word, and its twin.
+fn first_words(points: Vec<Point>, since: u32, as_table: Signal<bool>) -> View {
+    let top = lines::top(&points);
+    let days = points.iter().flatten().count();
+    let label = format!("Seconds to the first word a day since {}: {days} days with answers", day(since));
+    let (chart, toggle) = (lines::lines(&points, label), toggle(as_table, "usage-firsts-table"));
+    let seconds = |ms: u32| format::fixed(f64::from(ms) / 1_000.0, 2);
+    let rows: Vec<View> = points
+        .into_iter()
+        .enumerate()
+        .filter_map(|(at, point)| Some((since.saturating_add(u32::try_from(at).ok()?), point?)))
+        .map(|(at, (half, most))| {
+            let (cells, day) = (View::from(vec![cell(seconds(half)), cell(seconds(most))]), day(at));
+            view! { tr(class="border-t border-line") { th(class="py-1 text-start font-normal", scope="row") { (day) } (cells) } }
+        })
+        .collect();
+    let (rows, top) = (View::from(rows), format::fixed(f64::from(top) / 1_000.0, 0));
+    view! {
+        div(data-testid="usage-firsts") {
+            div(class="mb-2 flex flex-wrap items-center gap-x-4 gap-y-1 text-sec") {
+                h2(class="text-ctl font-semibold") { "Seconds to first word" }
+                span(class="inline-flex items-center gap-1.5") { span(class="h-0 w-4 border-t-2 border-accent", aria-hidden="true") {} "half" }
+                span(class="inline-flex items-center gap-1.5") { span(class="h-0 w-4 border-t-2 border-dashed border-ink2", aria-hidden="true") {} "95 %" }
+                span(class="flex-1") {}
+                (toggle)
+            }
+            div(hidden=as_table.get()) {
+                p(class="text-meta text-ink3") { (top) }
+                (chart)
+                div(class="mt-1 flex justify-between text-meta text-ink3") { span { (day(since)) } span { "today" } }
+            }
+            table(class="table w-full text-sec", data-testid="usage-first-days", hidden=!as_table.get()) {
+                thead(class="text-ink3") { tr {
+                    th(class="py-1 text-start font-normal", scope="col") { "Day" }
+                    th(class="px-2 py-1 text-end font-normal", scope="col") { "Half" }
+                    th(class="px-2 py-1 text-end font-normal", scope="col") { "95 %" }
+                } }
+                tbody { (rows) }
+            }
+        }
     }
 }
 
@@ -300,7 +375,10 @@ mod tests {
             row(97, "a", 9, 9),
             UsageRow { name: String::new(), ..row(100, "", 1, 0) },
         ];
-        let shown = figures(&rows, 100, 2);
+        let firsts = vec![(97, vec![9_000]), (99, vec![400, 200, 300]), (100, (1..=100).collect())];
+        let shown = figures(&rows, &firsts, 100, 2);
+        assert_eq!(shown.firsts, [Some((300, 400)), Some((51, 96))]);
+        assert_eq!(shown.first, Some((52, 98)), "of those in the span");
         let names: Vec<_> = shown.lines.iter().map(|line| (&*line.name, line.questions, line.answered)).collect();
         assert_eq!(names, [("B", 6, 5), ("C", 2, 2), ("A", 1, 1), ("D", 1, 1), ("Nobody", 1, 0)]);
         assert_eq!(shown.bars, [[1, 2, 0], [5, 0, 3]]);
@@ -309,7 +387,8 @@ mod tests {
         assert_eq!(series(&shown.lines), ["B", "C", "3 others"]);
         assert_eq!(series(&shown.lines[..3]), ["B", "C", "A"]);
         assert_eq!(share(&shown.lines[0]), "83.3 %");
-        let none = figures(&[], 100, 14);
+        let none = figures(&[], &Vec::new(), 100, 14);
+        assert_eq!((none.first, none.firsts.len()), (None, 14));
         assert_eq!((share(&none.all), none.bars.len(), series(&none.lines).len()), ("–".into(), 14, 0));
     }
 }

@@ -74,4 +74,37 @@ export const history = [
       }
     },
   },
+  {
+    name: "the words of all chats are searched, also of those that are not in memory, and shown where they stand",
+    async run(bench) {
+      const { market, browser, port } = await bench.joined();
+      const text = (await port.answer("What about the Moon?", { provider: market.named("alpha").id })).text;
+      await port.answer("And the sun?", { provider: market.named("beta").id });
+      await port.answer("Which MOON is meant?", { provider: market.named("beta").id });
+      // After a new beginning only the chat that was open last is in memory.
+      await port.page.evaluate(() => chrome.offscreen.closeDocument());
+      await until("the port broke", () => port.heard("broken"));
+      await port.connect();
+      const panel = await browser.panel("tab");
+      await panel.go("/history");
+      await until("all", async () => (await titles(panel)).length === 3);
+      await panel.at("history-search").fill("moon");
+      const hits = () => panel.at("history-hit").allInnerTexts();
+      await until("both", async () => (await hits()).length === 2);
+      assert.deepEqual(await titles(panel), ["Which MOON is meant?", "What about the Moon?"]);
+      assert.deepEqual(await hits(), ["Which MOON is meant?", "What about the Moon?"]);
+      assert.deepEqual(await panel.page.locator('[data-testid="history-hit"] mark').allInnerTexts(), ["MOON", "Moon"]);
+
+      // Words of the answer, which no title has.
+      const word = text.trim().split(/\s+/).at(-1);
+      await panel.at("history-search").fill(word);
+      await until("the chat", async () => (await titles(panel)).join() === "What about the Moon?" && (await hits()).length === 1);
+      assert.equal(await panel.page.locator('[data-testid="history-hit"] mark').innerText(), word);
+      await panel.at("history-search").fill("nowhere to be found");
+      await panel.page.getByText("No title and no words match.").waitFor();
+      await panel.at("history-search").fill("");
+      await until("all again", async () => (await titles(panel)).length === 3);
+      assert.deepEqual(await hits(), []);
+    },
+  },
 ];

@@ -26,6 +26,12 @@ export const usage = [
       const days = await cells(panel, "usage-days");
       const sum = (at) => days.reduce((sum, day) => sum + Number(day[at]), 0);
       assert.deepEqual([sum(1), sum(2)], [2, 1], "also when midnight came between");
+      // The first words as lines, and as a table of the same.
+      await panel.page.getByRole("img", { name: /Seconds to the first word a day since .*: [12] days with answers/ }).waitFor();
+      assert.match(await panel.at("usage").innerText(), /First word, typical\s+\d[\d.]* s\s+1 in 20 took over \d[\d.]* s/);
+      await panel.at("usage-firsts-table").click();
+      await until("its table", () => panel.at("usage-first-days").isVisible());
+      for (const [, half, most] of await cells(panel, "usage-first-days")) assert.ok(Number(half) > 0 && Number(most) >= Number(half));
       await panel.at("usage-span-84").click();
       await until("still three", async () => (await panel.at("usage").innerText()).includes("0 not answered to the end"));
 
