@@ -1,7 +1,7 @@
 //! The key bundle: the prekeys of one epoch with all that a request is bound to (protocol section 2.4, type 2).
 
 use crate::{
-    announcement::{Kind, MAX_SIGNED, SKEW_S, Signed, version},
+    announcement::{Kind, MAX_SIGNED, SKEW_S, Signed, fields},
     cbor,
     envelope::{
         SUITE,
@@ -100,14 +100,9 @@ impl KeyBundle {
         let (mut provider, mut cert, mut seq, mut prev, mut created, mut use_until) =
             (None, None, None, None, None, None);
         let (mut prekey, mut peer_ids, mut registration, mut attestation) = (None, Vec::new(), None, None);
-        let (mut max_request, mut reply_modes, mut versioned) = (None, 0, false);
-        let mut reader = cbor::Reader::new(&signed.body);
-        reader.map(|key, r| {
+        let (mut max_request, mut reply_modes) = (None, 0);
+        fields(&signed.body, |key, r| {
             match key {
-                0 => {
-                    version(r)?;
-                    versioned = true;
-                }
                 1 => provider = Some(ProviderId(r.fixed()?)),
                 2 => cert = Some(r.bytes(MAX_SIGNED)?.into()),
                 3 => seq = Some(r.uint()?),
@@ -132,13 +127,12 @@ impl KeyBundle {
             }
             Ok(true)
         })?;
-        reader.finish()?;
         let (Some(provider), Some(cert), Some(seq), Some(prev), Some(created), Some(use_until)) =
             (provider, cert, seq, prev, created, use_until)
         else {
             return Err(WRONG);
         };
-        let (Some(prekey), Some(max_request), true, 1) = (prekey, max_request, versioned, reply_modes & 1) else {
+        let (Some(prekey), Some(max_request), 1) = (prekey, max_request, reply_modes & 1) else {
             return Err(WRONG);
         };
         Ok(Self {

@@ -1,7 +1,7 @@
 //! Certificates and revocations: what a root key says about operational keys (protocol section 2.4, types 1 and 4).
 
 use crate::{
-    announcement::{Kind, SKEW_S, Signed, version},
+    announcement::{Kind, SKEW_S, Signed, fields},
     cbor,
     error::Error,
     identity::{ALG_P256, ProviderId, PublicKey, RootKey, decode_public},
@@ -56,14 +56,9 @@ impl Cert {
         const WRONG: Error = Error::malformed("certificate");
         let signed = Signed::decode(wire)?.expect(Kind::Cert)?;
         let (mut root, mut operational, mut op_seq, mut not_before, mut not_after) = (None, None, None, None, None);
-        let (mut versioned, mut alg) = (false, 0);
-        let mut reader = cbor::Reader::new(&signed.body);
-        reader.map(|key, r| {
+        let mut alg = 0;
+        fields(&signed.body, |key, r| {
             match key {
-                0 => {
-                    version(r)?;
-                    versioned = true;
-                }
                 1 => alg = r.uint()?,
                 2 => root = Some(r.fixed()?),
                 3 => operational = Some(decode_public(r.bytes(33)?)?),
@@ -74,9 +69,8 @@ impl Cert {
             }
             Ok(true)
         })?;
-        reader.finish()?;
-        let (true, ALG_P256, Some(root), Some(operational), Some(op_seq), Some(not_before), Some(not_after)) =
-            (versioned, alg, root, operational, op_seq, not_before, not_after)
+        let (ALG_P256, Some(root), Some(operational), Some(op_seq), Some(not_before), Some(not_after)) =
+            (alg, root, operational, op_seq, not_before, not_after)
         else {
             return Err(WRONG);
         };
@@ -129,14 +123,9 @@ impl Revocation {
     /// # Errors
     /// `Malformed` when it breaks the format.
     pub fn decode(signed: &Signed) -> Result<Self, Error> {
-        let (mut provider, mut min_op_seq, mut reason, mut ts, mut versioned) = (None, None, 0, None, false);
-        let mut reader = cbor::Reader::new(&signed.body);
-        reader.map(|key, r| {
+        let (mut provider, mut min_op_seq, mut reason, mut ts) = (None, None, 0, None);
+        fields(&signed.body, |key, r| {
             match key {
-                0 => {
-                    version(r)?;
-                    versioned = true;
-                }
                 1 => provider = Some(ProviderId(r.fixed()?)),
                 2 => min_op_seq = Some(r.u32()?),
                 3 => reason = r.u8()?,
@@ -145,9 +134,8 @@ impl Revocation {
             }
             Ok(true)
         })?;
-        reader.finish()?;
-        match (signed.kind, versioned, provider, min_op_seq, ts) {
-            (Kind::Revocation, true, Some(provider), Some(min_op_seq), Some(ts)) => {
+        match (signed.kind, provider, min_op_seq, ts) {
+            (Kind::Revocation, Some(provider), Some(min_op_seq), Some(ts)) => {
                 Ok(Self { provider, min_op_seq, reason, ts })
             }
             _ => Err(Error::malformed("revocation")),

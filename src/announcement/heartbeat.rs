@@ -1,7 +1,7 @@
 //! The heartbeat: a provider is alive, with these models at this load (protocol section 2.4, type 3).
 
 use crate::{
-    announcement::{Kind, Signed, version},
+    announcement::{Kind, Signed, fields},
     cbor,
     effect::Millis,
     error::Error,
@@ -130,17 +130,12 @@ impl Heartbeat {
         if signed.kind != Kind::Heartbeat {
             return Err(WRONG);
         }
-        let (mut provider, mut bundle_seq, mut bhash, mut ts, mut versioned) = (None, None, None, None, false);
+        let (mut provider, mut bundle_seq, mut bhash, mut ts) = (None, None, None, None);
         let (mut load, mut queue, mut free_slots, mut models) = (0, 0, 0, Vec::new());
         let (mut handle, mut name, mut status) = (String::new(), String::new(), Status::Online);
         let (mut response_ms, mut max_concurrent, mut details) = (0, 0, 0);
-        let mut reader = cbor::Reader::new(&signed.body);
-        reader.map(|key, r| {
+        fields(&signed.body, |key, r| {
             match key {
-                0 => {
-                    version(r)?;
-                    versioned = true;
-                }
                 1 => provider = Some(ProviderId(r.fixed()?)),
                 2 => bundle_seq = Some(r.uint()?),
                 3 => bhash = Some(r.fixed()?),
@@ -178,10 +173,7 @@ impl Heartbeat {
             }
             Ok(true)
         })?;
-        reader.finish()?;
-        let (Some(provider), Some(bundle_seq), Some(bhash), Some(ts), true) =
-            (provider, bundle_seq, bhash, ts, versioned)
-        else {
+        let (Some(provider), Some(bundle_seq), Some(bhash), Some(ts)) = (provider, bundle_seq, bhash, ts) else {
             return Err(WRONG);
         };
         if details != 0 && details != models.len() as u64 {

@@ -137,7 +137,18 @@ impl Signed {
     }
 }
 
-/// Every object has version 1 under key 0.
-fn version(reader: &mut cbor::Reader<'_>) -> Result<(), Error> {
-    if reader.uint()? == 1 { Ok(()) } else { Err(Error::malformed("version")) }
+/// Reads an object's body: a map with version 1 under key 0, the other keys as `field` reads them.
+fn fields(body: &[u8], mut field: impl FnMut(u64, &mut cbor::Reader<'_>) -> Result<bool, Error>) -> Result<(), Error> {
+    const WRONG: Error = Error::malformed("version");
+    let mut versioned = false;
+    let mut reader = cbor::Reader::new(body);
+    reader.map(|key, r| {
+        if key != 0 {
+            return field(key, r);
+        }
+        versioned = r.uint()? == 1;
+        if versioned { Ok(true) } else { Err(WRONG) }
+    })?;
+    reader.finish()?;
+    if versioned { Ok(()) } else { Err(WRONG) }
 }
