@@ -226,8 +226,8 @@ impl Transport {
             let ms = if other { LATE_MS } else { CONFIRM_MS };
             match within(ms, light.subscribe(&decoder, &from(&callback, &peer))).await {
                 Some(true) => {
-                    let confirmed = (index, light.clone(), decoder);
-                    return self.keep_bound(topic, &callback, confirmed);
+                    self.keep_bound(topic, &callback, (index, light.clone(), decoder));
+                    return self.catch_up(topic, index);
                 }
                 Some(false) => platform::sleep(pause).await,
                 None => {
@@ -259,22 +259,35 @@ impl Transport {
 
     /// The newest messages are asked for apart, at the same time: whoever is known already is usable with them alone.
     fn query_node(&self, run: u64, index: usize, query: Query) {
-        let (Some(light), Some(peer)) = (self.light(run, index), self.peer(index)) else { return };
-        let happenings = self.0.borrow().happenings.clone();
-        for seconds in [query.seconds.min(NEWEST_S), query.seconds] {
-            let (light, query, peer) = (light.clone(), query.clone(), peer.clone());
-            let callback = listener(happenings.clone(), query.content_topic.clone());
-            spawn_local(async move {
-                let (tries, pause) = TRIES;
-                for _ in 0..tries {
-                    let Ok(decoder) = light.decoder(&query.content_topic, query.shard) else { return };
-                    if light.query(&decoder, &from(&callback, &peer), seconds).await {
-                        return;
-                    }
-                    platform::sleep(pause).await;
-                }
-            });
+        self.read_store(run, index, query.clone(), query.seconds.min(NEWEST_S));
+        let seconds = query.seconds;
+        self.read_store(run, index, query, seconds);
+    }
+
+    /// A node confirmed a subscription: what it heard after its store was read and before that is read now.
+    fn catch_up(&self, topic: &str, index: usize) {
+        let (run, query) = {
+            let inner = self.0.borrow();
+            (inner.run, inner.queries.iter().find(|query| query.content_topic == topic).cloned())
+        };
+        if let Some(query) = query {
+            self.read_store(run, index, query, NEWEST_S);
         }
+    }
+
+    fn read_store(&self, run: u64, index: usize, query: Query, seconds: u64) {
+        let (Some(light), Some(peer)) = (self.light(run, index), self.peer(index)) else { return };
+        let callback = listener(self.0.borrow().happenings.clone(), query.content_topic.clone());
+        spawn_local(async move {
+            let (tries, pause) = TRIES;
+            for _ in 0..tries {
+                let Ok(decoder) = light.decoder(&query.content_topic, query.shard) else { return };
+                if light.query(&decoder, &from(&callback, &peer), seconds).await {
+                    return;
+                }
+                platform::sleep(pause).await;
+            }
+        });
     }
 }
 
