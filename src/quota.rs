@@ -11,7 +11,7 @@ pub const DAY_MS: u64 = 86_400_000;
 /// Providers that one request is open to: the primary and three fallbacks (proofs paper, section 1).
 const PROVIDERS: usize = 4;
 
-/// Units kept at once: those of today and those that are open.
+/// Requests under way or open at once.
 const UNITS: usize = 1_024;
 
 /// What became of one request's unit.
@@ -23,10 +23,6 @@ enum Unit {
     Accepted,
     /// All that accepted it failed; they may be asked again for this unit until then.
     Open(Millis),
-    /// Answered.
-    Answered,
-    /// Used without an answer.
-    Lost,
 }
 
 /// What is left, for the user to see.
@@ -55,7 +51,7 @@ impl Left {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reached;
 
-/// One request's unit.
+/// The unit of a request that is not decided yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     day: u64,
@@ -70,6 +66,10 @@ pub struct Quota {
     limit: u32,
     /// The newest day seen: a clock that is set back refills nothing.
     day: u64,
+    /// Answered on that day.
+    answered: u32,
+    /// Used without an answer on that day.
+    lost: u32,
     /// By the request's id.
     units: Map<u64, Entry>,
     changed: bool,
@@ -78,7 +78,7 @@ pub struct Quota {
 impl Default for Quota {
     /// Without a limit, until [`Quota::set_limit`] names the network's.
     fn default() -> Self {
-        Self { limit: u32::MAX, day: 0, units: Map::new(), changed: false }
+        Self { limit: u32::MAX, day: 0, answered: 0, lost: 0, units: Map::new(), changed: false }
     }
 }
 
@@ -120,10 +120,13 @@ impl Quota {
 
     /// It was answered, in whole or in the part that the user stopped.
     pub fn answered(&mut self, request: u64) {
-        if let Some(entry) = self.units.get_mut(&request).filter(|entry| entry.unit == Unit::Accepted) {
-            entry.unit = Unit::Answered;
-            self.changed = true;
+        if self.units.get(&request).is_none_or(|entry| entry.unit != Unit::Accepted) {
+            return;
         }
+        if self.units.remove(&request).is_some_and(|entry| entry.day == self.day) {
+            self.answered = self.answered.saturating_add(1);
+        }
+        self.changed = true;
     }
 
     /// It ended without an answer. Gives the unit back where nobody accepted it; else it stays open until `prekeys_end`.
@@ -132,7 +135,7 @@ impl Quota {
         match entry.unit {
             Unit::Taken if entry.by.is_empty() => drop(self.units.remove(&request)),
             Unit::Taken | Unit::Accepted => entry.unit = Unit::Open(prekeys_end),
-            Unit::Open(_) | Unit::Answered | Unit::Lost => return,
+            Unit::Open(_) => return,
         }
         self.changed = true;
     }
@@ -156,12 +159,16 @@ impl Quota {
     pub fn left(&self, now: Millis) -> Left {
         let day = self.day.max(now.0 / DAY_MS);
         let mut left = Left { limit: self.limit, reset: Millis((day + 1).saturating_mul(DAY_MS)), ..Left::default() };
+        if day == self.day {
+            left.lost = self.lost;
+            left.used = self.answered.saturating_add(self.lost);
+        }
         for entry in self.units.values().filter(|entry| entry.day == day) {
-            left.used += 1;
+            left.used = left.used.saturating_add(1);
             match entry.unit {
                 Unit::Open(until) if until > now => left.open += 1,
-                Unit::Open(_) | Unit::Lost => left.lost += 1,
-                Unit::Taken | Unit::Accepted | Unit::Answered => {}
+                Unit::Open(_) => left.lost = left.lost.saturating_add(1),
+                Unit::Taken | Unit::Accepted => {}
             }
         }
         left
@@ -190,18 +197,17 @@ impl Quota {
     pub fn turn(&mut self, now: Millis) {
         let today = now.0 / DAY_MS;
         if today > self.day {
-            self.day = today;
+            (self.day, self.answered, self.lost) = (today, 0, 0);
             self.changed = true;
         }
-        let day = self.day;
-        for entry in self.units.values_mut() {
-            if matches!(entry.unit, Unit::Open(until) if until <= now) {
-                entry.unit = Unit::Lost;
-                self.changed = true;
-            }
-        }
-        let before = self.units.len();
-        self.units.retain(|_, entry| entry.day == day || !matches!(entry.unit, Unit::Answered | Unit::Lost));
+        let (day, before) = (self.day, self.units.len());
+        let mut lost = 0;
+        self.units.retain(|_, entry| {
+            let ended = matches!(entry.unit, Unit::Open(until) if until <= now);
+            lost += u32::from(ended && entry.day == day);
+            !ended
+        });
+        self.lost = self.lost.saturating_add(lost);
         self.changed |= self.units.len() != before;
     }
 
@@ -216,8 +222,6 @@ impl Quota {
                 Unit::Taken => (0u8, 0),
                 Unit::Accepted => (1, 0),
                 Unit::Open(until) => (2, until.0),
-                Unit::Answered => (3, 0),
-                Unit::Lost => (4, 0),
             };
             let mut map = cbor::Map::new();
             map.uint(0, *request).uint(1, entry.day).uint(2, kind).uint(3, until);
@@ -226,7 +230,7 @@ impl Quota {
         };
         let units: Vec<_> = self.units.iter().map(entry).collect();
         let mut map = cbor::Map::new();
-        map.uint(0, 1u8).uint(1, self.day).raw(2, &cbor::array(&units));
+        map.uint(0, 1u8).uint(1, self.day).raw(2, &cbor::array(&units)).uint(3, self.answered).uint(4, self.lost);
         map.finish()
     }
 
@@ -265,13 +269,13 @@ impl Quota {
                         0 if entry.by.is_empty() => return Ok(()),
                         0 | 1 => Unit::Open(prekeys_end),
                         2 => Unit::Open(until),
-                        3 => Unit::Answered,
-                        4 => Unit::Lost,
                         _ => return Err(WRONG),
                     };
                     quota.units.insert(request, entry);
                     Ok(())
                 })?),
+                3 => quota.answered = r.u32()?,
+                4 => quota.lost = r.u32()?,
                 _ => return Ok(false),
             }
             Ok(true)
@@ -314,6 +318,19 @@ mod tests {
         assert_eq!(quota.take(3, Millis(midnight.0 - 1)), Err(Reached));
         assert_eq!(quota.take(3, midnight), Ok(()));
         assert_eq!(quota.left(midnight).free(), 2);
+    }
+
+    #[test]
+    fn a_day_has_room_for_as_many_as_the_network_allows() {
+        let mut quota = Quota::default();
+        quota.set_limit(10_000);
+        used(&mut quota, 0..10_000, NOON);
+        assert_eq!(quota.take(10_000, NOON), Err(Reached));
+        let row = quota.take_row().expect("it changed");
+        assert!(row.len() < 64, "answered ones are a number: {}", row.len());
+        let mut again = Quota::decode(&row, &[], NOON).unwrap();
+        again.set_limit(10_000);
+        assert_eq!(again.left(NOON).free(), 0);
     }
 
     #[test]

@@ -115,7 +115,7 @@ pub const STATES: [(&str, &str); 6] = [
     ("", "Any status"),
     ("online", "Online"),
     ("busy", "Busy"),
-    ("degraded", "Slower than usual"),
+    ("degraded", "Failed lately"),
     ("offline", "Offline or unknown"),
     ("blocked", "Left out by you"),
 ];

@@ -68,7 +68,7 @@ pub fn status_of(provider: &ProviderView, now_ms: f64) -> (Shape, String) {
     } else {
         // As it served this user, which may be worse than it says of itself.
         match provider.state.as_str() {
-            "degraded" => (Shape::Warn, "Slower than usual".into()),
+            "degraded" => (Shape::Warn, "Failed lately".into()),
             "offline" => (Shape::Offline, "Did not answer".into()),
             "online" => (Shape::Online, "Online".into()),
             "busy" if provider.waiting > 0 => (Shape::Busy, format!("Busy, {} waiting", provider.waiting)),

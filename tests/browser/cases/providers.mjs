@@ -29,7 +29,7 @@ export const providers = [
       const panel = await listed(bench, WIDE);
       await order(panel, ["Kestrel", "Fjord", "Marta", "Silent"]);
       assert.match(await panel.page.locator("#automatic-name + p").innerText(), /^Kestrel now: fastest first word of 3 with your model, 1 % of requests failed\./);
-      assert.match(await row(panel, "fjord").innerText(), /Slower than usual/);
+      assert.match(await row(panel, "fjord").innerText(), /Failed lately/);
       assert.match(await row(panel, "silent").innerText(), /Offline since/);
       const said = async (name) => (await row(panel, name).innerText()).replace(/\s+/g, " ");
       assert.match(await said("fjord"), /1,500 \/ 4,500,000 .*0\.41 \/ 0\.86 s .*84 99\.1 % of 312 – 5\.0 \(312\) Community/);
