@@ -13,6 +13,10 @@ use alloc::{string::String, vec::Vec};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
+mod counts;
+
+pub use counts::{Counts, Text};
+
 /// A receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -144,6 +148,8 @@ pub struct Kept {
     pub model: String,
     /// The receipt as it came.
     pub wire: Vec<u8>,
+    /// What its counts look like beside the texts.
+    pub counts: Counts,
 }
 
 impl Kept {
@@ -151,6 +157,9 @@ impl Kept {
     pub fn encode(&self) -> Vec<u8> {
         let mut map = cbor::Map::new();
         map.uint(0, 1u8).uint(1, self.at.0).bytes(2, &self.operational).text(3, &self.model).bytes(4, &self.wire);
+        if self.counts == Counts::Implausible {
+            map.uint(5, 1u8);
+        }
         map.finish()
     }
 
@@ -159,7 +168,8 @@ impl Kept {
     /// # Errors
     /// `Malformed` when it is none.
     pub fn decode(row: &[u8]) -> Result<Self, Error> {
-        let mut kept = Self { at: Millis(0), operational: [0; 33], model: String::new(), wire: Vec::new() };
+        let (counts, wire) = (Counts::Plausible, Vec::new());
+        let mut kept = Self { at: Millis(0), operational: [0; 33], model: String::new(), wire, counts };
         let mut reader = cbor::Reader::new(row);
         reader.map(|key, r| {
             match key {
@@ -168,6 +178,7 @@ impl Kept {
                 2 => kept.operational = r.fixed()?,
                 3 => kept.model = r.text(MAX_MODEL_ID)?.into(),
                 4 => kept.wire = r.bytes(MAX_SIGNED)?.into(),
+                5 if r.uint()? == 1 => kept.counts = Counts::Implausible,
                 _ => return Ok(false),
             }
             Ok(true)

@@ -269,6 +269,8 @@ impl Client {
         let profile = question.ask.profile;
         let mut exchange = Exchange::new(id, model.clone(), profile, target.bhash, sealed.payload, sealed.keys, now);
         exchange.base = question.total;
+        exchange.asked.add(&body.content);
+        exchange.asked.add(body.prefix.as_bytes());
         let late = u64::from(self.standing.first_p95(provider, &model, now)).saturating_mul(4).max(SILENCE_MS);
         exchange.first_by = Millis(now.0.saturating_add(late));
         exchange.resend_at = Some(Millis(now.0.saturating_add(patience(&self.standing))));

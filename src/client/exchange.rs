@@ -15,6 +15,7 @@ use crate::envelope::{
 use crate::identity::ProviderId;
 use crate::map::Map;
 use crate::message::{Profile, RecordReader, Usage};
+use crate::receipt::Text;
 use alloc::{string::String, vec::Vec};
 
 /// Copies with the right tag that may fail to open before the next attempt is asked for (protocol section 5.5).
@@ -49,6 +50,8 @@ pub(super) struct Exchange {
     pub(super) sends: u8,
     /// UTF-8 bytes of the answer that others gave before.
     pub(super) base: u64,
+    /// What the request asks.
+    pub(super) asked: Text,
     /// Without a first text by then, another provider takes over.
     pub(super) first_by: Millis,
     /// When the first text came.
@@ -88,6 +91,9 @@ pub(super) struct Stream {
     pub(super) text_bytes: u64,
     pub(super) base: u64,
     pub(super) json_events: u64,
+    /// What this provider was asked, and what it has said, thoughts and calls included.
+    pub(super) asked: Text,
+    pub(super) said: Text,
     /// As the provider counts.
     pub(super) usage: Usage,
     pub(super) error: Option<(u16, u16)>,
@@ -146,6 +152,8 @@ impl Stream {
             text_bytes: 0,
             base: 0,
             json_events: 0,
+            asked: Text::default(),
+            said: Text::default(),
             usage: Usage { prompt: 0, completion: 0, finish: String::new(), source: 0 },
             error: None,
             receipt: Claim::Awaited,
@@ -177,6 +185,7 @@ impl Exchange {
             sent: now,
             sends: 1,
             base: 0,
+            asked: Text::default(),
             first_by: Millis(u64::MAX),
             first: None,
             resend_at: None,
@@ -200,6 +209,7 @@ impl Exchange {
             sent: now,
             sends: 0,
             base: 0,
+            asked: Text::default(),
             first_by: Millis(u64::MAX),
             first: Some(now),
             resend_at: None,

@@ -24,6 +24,7 @@ use crate::{
     identity::ProviderId,
     quota::{Left, Quota},
     ranking::{Place, Reason},
+    receipt::Kept,
     reputation::{Rating, Score},
     topic::Topic,
 };
@@ -282,12 +283,12 @@ pub enum Event {
         /// 0 backend, 1 counted, 2 estimated.
         source: u8,
     },
-    /// The receipt that came with the answer: its signed bytes when it verifies.
+    /// The receipt that came with the answer.
     Receipt {
         /// The question.
         ask: AskId,
-        /// Wire bytes of a valid receipt, or none when it is wrong.
-        wire: Option<Vec<u8>>,
+        /// The receipt as it is kept, or none when it is wrong.
+        kept: Option<Kept>,
     },
     /// A mirrored question goes on: of the text and the JSON events kept so far only this many count, what follows
     /// comes again. An edge that has kept less of the text than this has a gap and shows the answer as truncated.

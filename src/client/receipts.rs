@@ -5,9 +5,9 @@ use super::exchange::{Claim, Stream};
 use crate::{
     effect::{Batch, Millis, Row, Table, Write},
     map::Map,
-    receipt::{Kept, Receipt, model_hash},
+    receipt::{Counts, Kept, Receipt, model_hash},
 };
-use alloc::{string::String, vec::Vec};
+use alloc::string::String;
 
 /// Receipts kept at once, the oldest goes first: three questions a day for two years.
 const KEPT: usize = 2_048;
@@ -33,18 +33,19 @@ impl Receipts {
         self.tidy(now);
     }
 
-    /// Keeps the receipt of an answer that ends now, if it is right; its bytes.
-    pub(super) fn keep(&mut self, stream: &Stream, model: &str, now: Millis) -> Option<Vec<u8>> {
+    /// Keeps the receipt of an answer that ends now, if it is right. Counts that look wrong are kept with it: they are
+    /// signed, and nobody can prove a tokenizer.
+    pub(super) fn keep(&mut self, stream: &Stream, model: &str, counts: Counts, now: Millis) -> Option<Kept> {
         let Claim::Came(wire) = &stream.receipt else { return None };
         if !verify(stream, model, wire) {
             return None;
         }
         let (operational, cb) = (*stream.session.operational(), *stream.session.channel_binding());
-        let kept = Kept { at: now, operational, model: String::from(model), wire: wire.clone() };
+        let kept = Kept { at: now, operational, model: String::from(model), wire: wire.clone(), counts };
         self.came.insert(cb, now);
         self.batch.push(Write { table: Table::Receipts, key: cb.into(), value: Some(kept.encode()) });
         self.tidy(now);
-        Some(kept.wire)
+        Some(kept)
     }
 
     /// What changed since the last call.

@@ -11,6 +11,7 @@ use crate::effect::Millis;
 use crate::envelope::response::ClientSession;
 use crate::error::Error;
 use crate::message::{MAX_MODEL_ID, MAX_RECORD, RecordReader, RecordsDigest, Usage};
+use crate::receipt::Text;
 use alloc::{string::String, vec::Vec};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -43,6 +44,7 @@ impl Client {
             // No receipt is empty.
             Claim::Many => drop(map.bytes(13, &[])),
         }
+        map.uint(14, stream.asked.parts).uint(15, stream.said.parts).uint(16, stream.said.bytes);
         out.push(Effect::Mirror(exchange.ask, Some(map.finish())));
     }
 
@@ -97,6 +99,7 @@ fn decode(bytes: &[u8], now: Millis) -> Result<(Stream, String), Error> {
     const WRONG: Error = Error::malformed("mirror");
     let (mut session, mut next, mut digest, mut rest) = (None, None, None, None);
     let (mut text_bytes, mut json_events, mut control, mut model) = (0, 0, None, None);
+    let (mut asked, mut said) = (Text::default(), Text::default());
     let mut receipt = Claim::Awaited;
     let mut usage = Usage { prompt: 0, completion: 0, finish: String::new(), source: 0 };
     let mut reader = cbor::Reader::new(bytes);
@@ -121,6 +124,9 @@ fn decode(bytes: &[u8], now: Millis) -> Result<(Stream, String), Error> {
                     wire => Claim::Came(wire.into()),
                 }
             }
+            14 => asked.parts = r.uint()?,
+            15 => said.parts = r.uint()?,
+            16 => said.bytes = r.uint()?,
             _ => return Err(WRONG),
         }
         Ok(true)
@@ -137,6 +143,7 @@ fn decode(bytes: &[u8], now: Millis) -> Result<(Stream, String), Error> {
     stream.order.ask_now(now);
     (stream.text_bytes, stream.json_events) = (text_bytes, json_events);
     (stream.receipt, stream.usage) = (receipt, usage);
+    (stream.asked, stream.said) = (asked, said);
     // Whatever was shown is shown.
     stream.base = 0;
     Ok((stream, model.into()))

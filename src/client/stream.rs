@@ -20,6 +20,7 @@ use crate::envelope::{
 };
 use crate::health::Outcome;
 use crate::message::{Profile, Record, RecordReader, Usage};
+use crate::receipt::Counts;
 use crate::topic::Topic;
 use alloc::vec::Vec;
 use rand_core::CryptoRng;
@@ -99,7 +100,7 @@ impl Client {
         let model = exchange.model.clone();
         exchange.forget(0, &mut self.tags);
         let mut stream = Stream::new(session, 1, RecordReader::default(), 0, now);
-        (stream.base, stream.text_bytes) = (exchange.base, exchange.base);
+        (stream.base, stream.text_bytes, stream.asked) = (exchange.base, exchange.base, exchange.asked);
         exchange.phase = Phase::Streaming(stream);
         let queued_ms = u64::from(estimate_s).saturating_mul(2_000);
         exchange.first_by = Millis(exchange.first_by.0.saturating_add(queued_ms));
@@ -212,6 +213,7 @@ impl Client {
         match record {
             Record::Text(text) => {
                 stream.text_bytes = stream.text_bytes.saturating_add(text.len() as u64);
+                stream.said.add(text.as_bytes());
                 if let Some(question) = self.questions.get_mut(&ask) {
                     question.total = stream.text_bytes;
                     question.shown.push_str(&text);
@@ -222,6 +224,7 @@ impl Client {
             }
             Record::Json(json) => {
                 stream.json_events = stream.json_events.saturating_add(1);
+                stream.said.add(&json);
                 if let Some(question) = self.questions.get_mut(&ask) {
                     question.json_events = stream.json_events;
                 }
@@ -255,11 +258,13 @@ impl Client {
             return self.fell(id, End::Error { code, retry_after }, Outcome::Failed, now, rng, out);
         }
         let (provider, model, tokens) = (exchange.provider, exchange.model.clone(), stream.usage.completion);
-        let receipt = self.receipts.keep(stream, &model, now);
-        let ok = receipt.is_some();
-        out.push(Effect::Event(Event::Receipt { ask, wire: receipt }));
+        let counts = Counts::judge(&stream.asked, stream.usage.prompt, &stream.said, tokens);
+        let kept = self.receipts.keep(stream, &model, counts, now);
+        let ok = kept.is_some();
+        out.push(Effect::Event(Event::Receipt { ask, kept }));
         let streamed = exchange.first.map(|first| now.0.saturating_sub(first.0));
-        if let Some(ms) = streamed {
+        // Nobody gets questions for a speed that comes from counts of its own making.
+        if let Some(ms) = streamed.filter(|_| counts == Counts::Plausible) {
             self.standing.health(provider, &model).streamed(tokens, ms, now);
         }
         let outcome = if ok { Outcome::Answered } else { Outcome::BadReceipt };

@@ -103,7 +103,7 @@ fn conversations_are_exact_without_faults_in_every_profile() {
         assert!(events.contains(&Event::Accepted { ask: ask.id, provider: id, model: "m".into() }));
         let usage = Event::Usage { ask: ask.id, prompt: 7, completion: 11, finish: "stop".into(), source: 1 };
         assert!(events.contains(&usage), "{events:?}");
-        let receipt = |event: &Event| matches!(event, Event::Receipt { ask: of, wire: Some(_) } if *of == ask.id);
+        let receipt = |event: &Event| matches!(event, Event::Receipt { ask: of, kept: Some(_) } if *of == ask.id);
         assert!(events.iter().any(receipt), "{profile:?}");
     }
 }
@@ -394,7 +394,7 @@ fn a_killed_client_resumes_from_its_mirror() {
         }
         assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete], "{profile:?}");
         assert_eq!(network.clients[client].text(ask.id), expected(&ask), "{profile:?}");
-        let receipt = |event: &Event| matches!(event, Event::Receipt { wire: Some(_), .. });
+        let receipt = |event: &Event| matches!(event, Event::Receipt { kept: Some(_), .. });
         assert!(network.clients[client].events.iter().any(receipt), "{profile:?}");
         assert!(network.clients[client].mirrors.is_empty());
     }

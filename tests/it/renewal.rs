@@ -223,7 +223,7 @@ fn an_answer_that_spans_the_renewal_is_whole_with_its_receipt() {
     assert_eq!(network.clients[client].end(ask.id), Some(&End::Complete));
     assert!(began.0 < BEGIN.0 + RENEWED_AFTER_H * HOUR_MS && renewals(&network) == 2, "it began under the old one");
     let events = &network.clients[client].events;
-    assert!(events.iter().any(|event| matches!(event, Event::Receipt { wire: Some(_), .. })), "the old key signed it");
+    assert!(events.iter().any(|event| matches!(event, Event::Receipt { kept: Some(_), .. })), "the old key signed it");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Scores of users: order and repetition do not matter, they stay between 1 and 5, and age takes weight away.
 
+mod counts;
 mod receipts;
 
 use privacyai::{

@@ -11,6 +11,7 @@ use gloo::timers::callback::Timeout;
 use privacyai::client::{AskId, End, Event, Input, Seen};
 use privacyai::identity::ProviderId;
 use privacyai::map::Map;
+use privacyai::receipt::Counts;
 use std::str::FromStr;
 
 /// Times to the first word that are shown of a provider.
@@ -95,8 +96,13 @@ impl Background {
                 message.tokens = Some((prompt, completion));
                 message.finish = Some(finish);
             }),
-            Event::Receipt { ask, wire } => self.change(ask, |message, _| {
-                message.receipt = Some(if wire.is_some() { "valid" } else { "bad" }.into());
+            Event::Receipt { ask, kept } => self.change(ask, |message, _| {
+                let state = match kept.map(|kept| kept.counts) {
+                    None => "bad",
+                    Some(Counts::Implausible) => "implausible",
+                    Some(Counts::Plausible) => "valid",
+                };
+                message.receipt = Some(state.into());
             }),
             Event::Resumed { ask, provider, text_bytes, json_events } => {
                 self.resumed(ask, provider, text_bytes, json_events);

@@ -13,7 +13,7 @@ use crate::usage::Usage;
 use privacyai::client::{Ask, AskId, Client, Input, Window};
 use privacyai::effect::Table;
 use privacyai::identity::ProviderId;
-use privacyai::receipt::{Kept, Receipt};
+use privacyai::receipt::{Counts, Kept, Receipt};
 use privacyai::reputation::Rating;
 use std::str::FromStr;
 
@@ -312,6 +312,7 @@ impl Background {
                     ("model", kept.model.into()),
                     ("prompt", receipt.prompt.into()),
                     ("completion", receipt.completion.into()),
+                    ("counts_look_wrong", (kept.counts == Counts::Implausible).into()),
                     ("finish", receipt.finish.into()),
                     ("signed_by", hex(&kept.operational).into()),
                     ("receipt", hex(&kept.wire).into()),

@@ -213,7 +213,7 @@ record! {
         pub tokens: Option<(u64, u64)>,
         /// Finish reason.
         pub finish: Option<String>,
-        /// `valid`, `bad` or none when none came.
+        /// `valid`, `implausible` (valid, but its counts look wrong), `bad`, or none when none came.
         pub receipt: Option<String>,
         /// Peer ids of the nodes that carried it out and back, as (out, back, out is provider's own, back is provider's own).
         pub route: Option<(String, String, bool, bool)>,

@@ -171,8 +171,14 @@ fn progress(view: Signal<MessageView>, text: Signal<String>, hidden: ReadSignal<
 
 /// "0.62 s to first word · 81 tok/s · 264 tokens · free", which opens the details.
 fn cost(app: App, view: Signal<MessageView>) -> View {
-    let (line, id, bad) = view.with(|view| (cost_line(view), view.id.clone(), view.receipt.as_deref() == Some("bad")));
-    let mark = if bad { status::Shape::Blocked } else { status::Shape::Online };
+    let (line, id, mark) = view.with(|view| {
+        let mark = match view.receipt.as_deref() {
+            Some("bad") => status::Shape::Blocked,
+            Some("implausible") => status::Shape::Warn,
+            _ => status::Shape::Online,
+        };
+        (cost_line(view), view.id.clone(), mark)
+    });
     let (mark, arrow) = (status::shape(mark), icon::icon(icon::RIGHT, 13));
     view! {
         button(
@@ -197,11 +203,13 @@ pub fn cost_line(view: &MessageView) -> String {
         parts.push(format!("{} to first word", format::seconds(first.into())));
     }
     if let Some((_, out)) = view.tokens {
+        let odd = view.receipt.as_deref() == Some("implausible");
         let span = view.total_ms.zip(view.first_ms).map(|(total, first)| total.saturating_sub(first));
-        if let Some(span) = span.filter(|span| *span >= 50 && out > 1) {
+        if let Some(span) = span.filter(|span| *span >= 50 && out > 1 && !odd) {
             parts.push(format!("{} tok/s", format::fixed((out - 1) as f64 * 1000.0 / f64::from(span), 0)));
         }
-        parts.push(format::plural(out, "token", "tokens"));
+        let tokens = format::plural(out, "token", "tokens");
+        parts.push(if odd { format!("{tokens}, which looks wrong") } else { tokens });
     }
     parts.push("free".to_owned());
     parts.join(" · ")

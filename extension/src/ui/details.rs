@@ -174,13 +174,16 @@ fn receipt(app: App, view: &MessageView) -> View {
     };
     let (mark, words) = match view.receipt.as_deref() {
         Some("valid") => (Shape::Online, "Valid: signed by the provider for this very answer"),
+        Some("implausible") => {
+            (Shape::Warn, "Valid, but its counts look wrong: these words cannot be so many tokens, or so few")
+        }
         Some("bad") => (Shape::Blocked, "Bad: it does not fit this answer"),
         _ => (Shape::Offline, "None came"),
     };
-    let class = if mark == Shape::Blocked {
-        "inline-flex items-center gap-2 text-stop"
-    } else {
-        "inline-flex items-center gap-2"
+    let class = match mark {
+        Shape::Blocked => "inline-flex items-center gap-2 text-stop",
+        Shape::Warn => "inline-flex items-center gap-2 text-warn",
+        _ => "inline-flex items-center gap-2",
     };
     let state = view.receipt.clone().unwrap_or_else(|| "none".into());
     let mark = shape(mark);

@@ -67,7 +67,7 @@ export const states = [
     },
   },
   {
-    name: "a stopped answer can go on, a bad receipt is told, a changed key blocks",
+    name: "a stopped answer can go on, a bad receipt is told, odd counts are flagged, a changed key blocks",
     async run(bench) {
       const browser = await bench.browser();
       const stopped = await scripted(browser, { messages: exchange(1, "Why?", { phase: "stopped", text: "It is" }) });
@@ -79,6 +79,14 @@ export const states = [
       assert.match(await bad.at("answer-notice").innerText(), /Fjord's receipt does not fit this answer\./);
       await bad.at("answer-notice").getByRole("button", { name: "Details" }).click();
       assert.equal(await bad.at("details-receipt").getAttribute("data-receipt"), "bad");
+
+      // Counts that no tokenizer comes to are flagged, and are no failure of the answer.
+      const odd = await scripted(browser, { messages: exchange(1, "Why?", { text: "So.", tokens: [38, 9_000], receipt: "implausible" }) });
+      assert.match(await odd.at("answer-cost").innerText(), /9.000 tokens, which looks wrong/);
+      assert.equal(await odd.at("answer-notice").count(), 0);
+      await odd.at("answer-cost").click();
+      assert.equal(await odd.at("details-receipt").getAttribute("data-receipt"), "implausible");
+      assert.match(await odd.at("details-receipt").innerText(), /^Valid, but its counts look wrong/);
 
       const changed = provider("Fjord", { key_changed_from: id_of("old"), usable: false });
       const key = await scripted(browser, {

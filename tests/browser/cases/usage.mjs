@@ -41,10 +41,11 @@ export const usage = [
       const { format, version, receipts } = JSON.parse(await readFile(await download.path(), "utf8"));
       assert.deepEqual([format, version], ["privacyai-receipts", 1]);
       assert.deepEqual(receipts.map(({ provider }) => provider).sort(), [alpha, alpha, beta].sort());
-      for (const { signed_by, receipt, completion, finish, model } of receipts) {
+      for (const { signed_by, receipt, completion, counts_look_wrong, finish, model } of receipts) {
         assert.match(signed_by, /^0[23][0-9a-f]{64}$/);
         assert.match(receipt, /^([0-9a-f]{2}){200,}$/);
         assert.ok(completion > 0 && finish && model);
+        assert.equal(counts_look_wrong, false);
       }
 
       // Counted anew whenever the page is opened.

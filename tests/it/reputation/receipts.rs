@@ -13,7 +13,7 @@ use privacyai::{
     },
     health::Outcome,
     message::{Record, RecordsDigest, Usage},
-    receipt::{Kept, Receipt, model_hash},
+    receipt::{Counts, Kept, Receipt, model_hash},
     topic,
 };
 use privacyai_tests::{
@@ -66,6 +66,11 @@ impl Scene {
 
     /// Asks, and opens the request as its provider does.
     fn ask(&mut self) -> Opened {
+        self.ask_counted(12, 7)
+    }
+
+    /// The same of a provider that counts so many tokens of the question and of its answer.
+    fn ask_counted(&mut self, prompt: u64, completion: u64) -> Opened {
         self.next += 1;
         let ask = Ask {
             choice: Choice::Pinned(self.provider.id),
@@ -83,10 +88,11 @@ impl Scene {
             self.provider.prekey.decapsulate(&request, &self.provider.id, &self.provider.bhash()).expect("it is ours");
         let session =
             context.open(&request).expect("it opens").keys.respond(&mut self.rng).expect("it has a reply key");
-        let usage = Usage { prompt: 12, completion: 345, finish: "stop".into(), source: 1 };
+        let usage = Usage { prompt, completion, finish: "stop".into(), source: 1 };
         let records = vec![Record::Text("It is a key of an hour.".into()), Record::Usage(usage)];
         let commitments = session.commit(&digest(&records));
         let receipt = self.provider.receipt(*session.channel_binding(), commitments.request, commitments.response);
+        let receipt = Receipt { prompt, completion, ..receipt };
         Opened { ask: ask.id, session, records, receipt }
     }
 
@@ -134,7 +140,7 @@ fn digest(records: &[Record]) -> [u8; 32] {
 /// What is told of the receipt: none when nothing is.
 fn told(effects: &[Effect], ask: AskId) -> Option<Option<Vec<u8>>> {
     let mut told = effects.iter().filter_map(|effect| match effect {
-        Effect::Event(Event::Receipt { ask: of, wire }) if *of == ask => Some(wire.clone()),
+        Effect::Event(Event::Receipt { ask: of, kept }) if *of == ask => Some(kept.clone().map(|kept| kept.wire)),
         _ => None,
     });
     let first = told.next();
@@ -172,6 +178,7 @@ fn a_right_receipt_is_kept_in_one_batch_with_the_days_count_and_the_providers_re
     // What is kept is enough to verify it again.
     let kept = Kept::decode(write.value.as_deref().expect("it is written")).expect("it reads back");
     assert_eq!((kept.at, kept.model.as_str(), &kept.wire), (scene.now, MODEL, &wire));
+    assert_eq!(kept.counts, Counts::Plausible);
     assert_eq!(Receipt::open(&kept.wire, &kept.operational), Ok(opened.receipt));
     // The answer ended before: an edge that stores both with one batch has either both or none.
     let at = |find: &dyn Fn(&Effect) -> bool| effects.iter().position(find);
@@ -299,10 +306,83 @@ fn a_receipt_that_came_before_the_background_was_killed_counts_after_it() {
     assert!(batch_with(&effects, Table::Receipts).is_some());
 }
 
+/// How a receipt is kept, and its provider's share of successes and tokens a second, after an answer counted like this
+/// took two seconds.
+fn counted(prompt: u64, completion: u64) -> (Option<Counts>, Option<u32>, Option<u32>) {
+    let (mut scene, _) = Scene::new(Vec::new(), Vec::new());
+    let opened = scene.ask_counted(prompt, completion);
+    let records = [&opened.records[..], &[scene.sign(&opened.receipt)]].concat();
+    let count = scene.frames(&opened, &records, 0).len() as u32;
+    let frames = scene.frames(&opened, &records, 0);
+    scene.send(frames);
+    scene.now.0 += 2_000;
+    let end = opened.session.seal_frame(count, 0, FINAL, &[], &mut scene.rng).expect("it fits");
+    let effects = scene.send(vec![end]);
+    assert!(ended(&effects, opened.ask));
+    let row = batch_with(&effects, Table::Receipts).and_then(|batch| {
+        let write = batch.iter().find(|write| write.table == Table::Receipts)?;
+        Kept::decode(write.value.as_deref()?).ok()
+    });
+    let told = effects.iter().find_map(|effect| match effect {
+        Effect::Event(Event::Receipt { kept, .. }) => kept.clone(),
+        _ => None,
+    });
+    assert_eq!(row, told, "what is told is what is kept");
+    let rate = scene.client.health(&scene.provider.id, MODEL).and_then(|health| health.tenth_tokens_per_s());
+    (row.map(|kept| kept.counts), scene.success(), rate)
+}
+
+#[test]
+fn a_provider_that_counts_too_much_is_flagged_and_no_quicker_for_it() {
+    assert_eq!(counted(12, 7), (Some(Counts::Plausible), Some(1_000), Some(34)));
+    // Signed and of this very answer, so it is kept and no failure; but no such answer has so many tokens.
+    for (prompt, completion) in [(12, 5_000), (90_000, 7), (u64::MAX, u64::MAX)] {
+        let flagged = (Some(Counts::Implausible), Some(1_000), None);
+        assert_eq!(counted(prompt, completion), flagged, "{prompt} in, {completion} out");
+    }
+}
+
+#[test]
+fn what_was_said_before_the_background_was_killed_is_counted_after_it() {
+    for (completion, counts) in [(1_500, Counts::Plausible), (20_000, Counts::Implausible)] {
+        let (mut scene, _) = Scene::new(Vec::new(), Vec::new());
+        let mut opened = scene.ask_counted(12, completion);
+        opened.records.insert(0, Record::Text("Many words came before. ".repeat(200)));
+        let commitment = opened.session.commit(&digest(&opened.records)).response;
+        opened.receipt.response_commitment = commitment;
+        let frames = scene.frames(&opened, &opened.records.clone(), 0);
+        let count = frames.len() as u32;
+        scene.send(frames);
+        scene.now.0 += 1_500;
+        let effects = scene.handle(Input::Tick);
+        let mirror = effects.iter().rev().find_map(|effect| match effect {
+            Effect::Mirror(_, bytes) => bytes.clone(),
+            _ => None,
+        });
+        let (mut again, _) = Scene::new(Vec::new(), vec![opened.ask]);
+        again.now = scene.now;
+        again.handle(Input::Resume(opened.ask, mirror.expect("progress is mirrored")));
+        let receipt = scene.sign(&opened.receipt).encode().expect("it is short");
+        let end = opened.session.seal_frame(count, 0, FINAL, &receipt, &mut scene.rng).expect("it fits");
+        let effects = again.send(vec![end]);
+        let kept = effects.iter().find_map(|effect| match effect {
+            Effect::Event(Event::Receipt { kept, .. }) => kept.clone(),
+            _ => None,
+        });
+        assert_eq!(kept.map(|kept| kept.counts), Some(counts), "{completion}");
+    }
+}
+
 #[test]
 fn receipts_are_kept_for_ninety_days_and_not_without_end() {
     let row = |n: u32, at: u64| {
-        let kept = Kept { at: Millis(at), operational: [2; 33], model: MODEL.into(), wire: vec![1] };
+        let kept = Kept {
+            at: Millis(at),
+            operational: [2; 33],
+            model: MODEL.into(),
+            wire: vec![1],
+            counts: Counts::Plausible,
+        };
         let mut key = [7; 32];
         key[..4].copy_from_slice(&n.to_be_bytes());
         Row { table: Table::Receipts, key: key.into(), value: kept.encode() }
