@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {IERC3009} from "@openzeppelin/contracts/interfaces/draft-IERC3009.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {SafeTransferLib} from "solady/utils/SafeTransferLib.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 /// @title How tokens come into a contract that keeps them: approved, by permit, or by authorization (ERC-3009).
@@ -43,10 +44,9 @@ abstract contract Funding is ReentrancyGuardTransient {
     /// Takes exactly `amount` from the caller.
     function _pull(uint96 amount) internal {
         require(amount != 0, ZeroAmount());
-        uint256 before = TOKEN.balanceOf(address(this));
+        uint256 before = _held();
         TOKEN.safeTransferFrom(msg.sender, address(this), amount);
-        uint256 received = TOKEN.balanceOf(address(this)) - before;
-        require(received == amount, InexactTransfer(received, amount));
+        _arrived(before, amount);
     }
 
     /// Uses the caller's permit. One that somebody sent before us has done its work: only the allowance counts.
@@ -54,9 +54,16 @@ abstract contract Funding is ReentrancyGuardTransient {
         try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), amount, p.deadline, p.v, p.r, p.s) {} catch {}
     }
 
-    /// Takes `amount` by an authorization. Only this contract can use it, and only INFERENCE and tokens like it have one,
-    /// so what arrives is not counted again. It is valid from the start.
+    /// Takes exactly `amount` by an authorization.
     function _receive(uint96 amount, bytes32 nonce, Authorization calldata a) internal {
+        uint256 before = _held();
+        _receiveUncounted(amount, nonce, a);
+        _arrived(before, amount);
+    }
+
+    /// Uses an authorization for `amount`, which only this contract can. It is valid from the start. Whoever calls this
+    /// and not `_receive` trusts the token to bring all of it.
+    function _receiveUncounted(uint96 amount, bytes32 nonce, Authorization calldata a) internal {
         IERC3009(address(TOKEN)).receiveWithAuthorization(
             a.from,
             address(this),
@@ -68,6 +75,15 @@ abstract contract Funding is ReentrancyGuardTransient {
             a.r,
             a.vs << 1 >> 1
         );
+    }
+
+    function _held() private view returns (uint256) {
+        return SafeTransferLib.balanceOf(address(TOKEN), address(this));
+    }
+
+    function _arrived(uint256 before, uint96 amount) private view {
+        uint256 received = _held() - before;
+        require(received == amount, InexactTransfer(received, amount));
     }
 
     function _pay(address to, uint256 amount) internal {

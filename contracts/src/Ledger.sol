@@ -62,7 +62,7 @@ abstract contract Ledger is EIP712, Nonces, Funding {
         Terms calldata terms,
         bytes32 salt,
         Authorization calldata a
-    ) external {
+    ) external nonReentrant {
         require(amount != 0, ZeroAmount());
         require(fee <= amount, FeeAboveAmount(fee, amount));
         _receive(amount, fundingNonce(fee, terms, salt), a);

@@ -122,5 +122,13 @@ contract ChannelsGasTest is Base, Measured {
         vm.prank(relayer);
         channels.openWithAuthorization(key, 10e18, 0, a);
         assertLe(measured(GROUP, "open by authorization, relayed for none", 1), 101_000);
+        // The payee relays, as most do: its fee is a first voucher, which it claims among others.
+        key.salt = keccak256("its own");
+        a = authorized(payer, address(channels), 10e18, channels.openingNonce(channels.idOf(key), 0));
+        InferenceChannels.Claim memory fee = voucher(key, 0.01e18);
+        vm.prank(payee.at);
+        channels.openWithAuthorization(key, 10e18, 0, a);
+        assertLe(measured(GROUP, "open by authorization, relayed by the payee for a voucher", 1), 101_000);
+        assertEq(channels.claim(payee.at, fee), 0.01e18);
     }
 }

@@ -136,8 +136,11 @@ contract ChannelsTest is Base {
         channels.openFromLedger(opening(elsewhere, 10e18, 0));
 
         // The day's cap begins anew at midnight UTC, the payee's with a new word of the payer's only.
-        vm.warp((block.timestamp / 1 days + 1) * 1 days);
+        vm.warp((block.timestamp / 1 days + 1) * 1 days - 1);
         (, uint96 moved) = channels.account(payer.at);
+        assertEq(moved, 25e18);
+        vm.warp(block.timestamp + 1);
+        (, moved) = channels.account(payer.at);
         assertEq(moved, 0);
         o = opening(keyOf("3"), 1, 0);
         vm.expectRevert(InferenceChannels.PayeeCapExceeded.selector);

@@ -77,6 +77,10 @@ contract LedgerTest is Base {
             authorized(payer, address(channels), 2e18, channels.fundingNonce(0, none, "salt"));
         channels.fundWithAuthorization(2e18, 0, none, "salt", a);
         assertEq(balance(payer.at), 2e18);
+        a = authorized(payer, address(channels), 1e18, channels.fundingNonce(1e18, none, "all"));
+        vm.prank(relayer);
+        channels.fundWithAuthorization(1e18, 1e18, none, "all", a);
+        assertEq(balance(relayer), 1e18, "all of it may be the fee");
         a = authorized(payer, address(channels), 0, channels.fundingNonce(0, none, "none"));
         vm.expectRevert(Funding.ZeroAmount.selector);
         channels.fundWithAuthorization(0, 0, none, "none", a);
@@ -97,6 +101,8 @@ contract LedgerTest is Base {
         channels.setSessionFor(stranger.at, t, 1e18, FOREVER, word);
         channels.setSessionFor(payer.at, t, 1e18, FOREVER, word);
         assertEq(balance(relayer), 1e18);
+        (uint96 capPayee, uint96 capDay, uint40 expiry) = channels.session(payer.at, session.at);
+        assertEq(abi.encode(capPayee, capDay, expiry), abi.encode(5e18, 6e18, t.expiry));
         vm.expectRevert(Ledger.BadSignature.selector);
         channels.setSessionFor(payer.at, t, 1e18, FOREVER, word);
 
@@ -106,6 +112,13 @@ contract LedgerTest is Base {
         t.signer = address(0);
         vm.expectRevert(Funding.ZeroAddress.selector);
         channels.setSession(t);
+    }
+
+    function test_a_signature_holds_to_the_last_second() public {
+        funded(5e18);
+        Ledger.Terms memory t = terms(5e18, 6e18);
+        uint40 now_ = uint40(block.timestamp);
+        channels.setSessionFor(payer.at, t, 0, now_, long(payer, sessionHash(t, 0, now_, 0)));
     }
 
     // ------------------------------------------------------------------------------------------------ exit
@@ -182,6 +195,26 @@ contract LedgerTest is Base {
         hooked.approve(address(c), 100);
         vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
         c.fund(address(this), 10);
+        Funding.Permit memory p;
+        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
+        c.fundWithPermit(10, p);
+        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
+        c.open(payee.at, session.at, "salt", 10);
+        Funding.Authorization memory a = Funding.Authorization(address(this), FOREVER, 0, 0);
+        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
+        c.fundWithAuthorization(10, 0, terms(1, 1), "salt", a);
+        InferenceChannels.Key memory key = InferenceChannels.Key(address(this), payee.at, session.at, "salt");
+        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
+        c.openWithAuthorization(key, 10, 0, a);
+    }
+
+    function test_an_authorization_must_bring_what_it_says() public {
+        Ledger.Terms memory none;
+        Funding.Authorization memory a =
+            authorized(payer, address(channels), 2e18, channels.fundingNonce(0, none, "salt"));
+        vm.mockCall(address(token), abi.encodeWithSelector(token.receiveWithAuthorization.selector), "");
+        vm.expectRevert(abi.encodeWithSelector(Funding.InexactTransfer.selector, 0, 2e18));
+        channels.fundWithAuthorization(2e18, 0, none, "salt", a);
     }
 
     function sessionHash(Ledger.Terms memory t, uint96 fee, uint40 deadline, uint256 nonce)
@@ -212,5 +245,20 @@ contract HookedToken is ERC20("Hooked", "HOOK") {
     function _update(address from, address to, uint256 value) internal override {
         if (to == address(channels) && to != address(0) && from != address(this)) channels.fund(from, 5);
         super._update(from, to, value);
+    }
+
+    /// As ERC-3009's, for anybody.
+    function receiveWithAuthorization(
+        address from,
+        address to,
+        uint256 value,
+        uint256,
+        uint256,
+        bytes32,
+        uint8,
+        bytes32,
+        bytes32
+    ) external {
+        _transfer(from, to, value);
     }
 }
