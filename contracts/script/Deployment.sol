@@ -56,6 +56,8 @@ abstract contract Deployment {
 
     VmSafe private constant cheats = VmSafe(address(uint160(uint256(keccak256("hevm cheat code")))));
 
+    /// The profile leaves open what only the deployer can say.
+    error ProfileIncomplete(string what);
     error UnexpectedAddress(address expected, address found);
     /// Users could not leave a channel before a queued change comes.
     error TimelockTooShort(uint256 timelock, uint256 maxChallenge);
@@ -70,6 +72,7 @@ abstract contract Deployment {
 
     /// Makes everything; the maker is whoever the next transactions come from.
     function deploy(Profile memory p, address maker) internal returns (Contracts memory c) {
+        complete(p);
         uint256 nonce = cheats.getNonce(maker);
         // The eighth contract from here.
         address timelock = cheats.computeCreateAddress(maker, nonce + 7);
@@ -89,6 +92,24 @@ abstract contract Deployment {
         require(address(c.timelock) == timelock, UnexpectedAddress(timelock, address(c.timelock)));
         verify(p, c);
         distribute(p, c);
+    }
+
+    /// What no profile may leave out: production's names neither people nor a guardian until its deployer does.
+    function complete(Profile memory p) private view {
+        require(
+            p.distribution.length != 0,
+            ProfileIncomplete("distribution: it names nobody; say in the profile who gets the first tokens, and how many")
+        );
+        for (uint256 i; i < p.distribution.length; ++i) {
+            require(
+                p.distribution[i].to != address(0) && p.distribution[i].tokens != 0,
+                ProfileIncomplete("distribution: an address or an amount is zero")
+            );
+        }
+        require(
+            p.rules.guardian != address(0) || p.rules.guardianUntil <= block.timestamp,
+            ProfileIncomplete("guardian: it has a time and is nobody; name one, or set guardianTime to 0 for none")
+        );
     }
 
     /// Hands every token on: the maker keeps none.
@@ -147,7 +168,9 @@ abstract contract Deployment {
         });
         address[] memory to = json.readAddressArray(".distribution.to");
         uint256[] memory tokens = json.readUintArray(".distribution.tokens");
-        require(to.length == tokens.length, "distribution: as many amounts as addresses");
+        require(
+            to.length == tokens.length, ProfileIncomplete("distribution: there are not as many amounts as addresses")
+        );
         p.distribution = new Share[](to.length);
         for (uint256 i; i < to.length; ++i) {
             p.distribution[i] = Share(to[i], tokens[i]);

@@ -311,6 +311,8 @@ contract ChannelsTest is Base {
         emit InferenceChannels.Skipped(channels.idOf(keyOf(bytes32(0))), InferenceChannels.StaleVoucher.selector);
         assertEq(channels.claimMany(payee.at, rows), 2e18);
         assertEq(channels.earned(payee.at), 2e18);
+        InferenceChannels.Usage memory used = channels.usage(payee.at, block.timestamp / 7 days);
+        assertEq(abi.encode(used.amount, used.vouchers), abi.encode(2e18, 2));
 
         // Nothing to claim is no error, and no event.
         vm.recordLogs();

@@ -161,6 +161,8 @@ contract ClosingTest is Base {
         channels.payout(payee.at);
         vm.stopPrank();
         assertEq(token.balanceOf(stranger.at), 9.7e18);
+        vm.expectEmit();
+        emit InferenceChannels.Swept(0.3e18);
         assertEq(channels.sweep(), 0.3e18);
         assertEq(token.balanceOf(treasury), 0.3e18);
         vm.expectRevert(InferenceChannels.NothingToPay.selector);

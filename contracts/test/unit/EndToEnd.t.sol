@@ -288,8 +288,36 @@ contract EndToEndTest is Deployed {
         q.rules.votingPeriod = 1_000;
         vm.expectPartialRevert(DecisionWindowTooShort.selector);
         this.deploys(q);
-        q = profile("production");
-        vm.expectRevert(abi.encodeWithSelector(NobodyCanVote.selector, 0, 40_000_000e18));
+        q = profile("demo");
+        q.distribution = new Share[](1);
+        q.distribution[0] = Share(alice, 39_999_999);
+        vm.expectRevert(abi.encodeWithSelector(NobodyCanVote.selector, 39_999_999e18, 40_000_000e18));
         this.deploys(q);
+    }
+
+    /// Production's profile is no one's until its deployer has filled it in.
+    function test_refuses_a_profile_that_leaves_people_open() public {
+        Profile memory q = profile("production");
+        incomplete("distribution: it names nobody; say in the profile who gets the first tokens, and how many");
+        this.deploys(q);
+        q.distribution = new Share[](1);
+        q.distribution[0] = Share(alice, 0);
+        incomplete("distribution: an address or an amount is zero");
+        this.deploys(q);
+        q.distribution[0] = Share(address(0), 50_000_000);
+        incomplete("distribution: an address or an amount is zero");
+        this.deploys(q);
+        q.distribution[0] = Share(alice, 50_000_000);
+        incomplete("guardian: it has a time and is nobody; name one, or set guardianTime to 0 for none");
+        this.deploys(q);
+        q.rules.guardian = guardian;
+        this.deploys(q);
+        q.rules.guardian = address(0);
+        q.rules.guardianUntil = uint48(block.timestamp);
+        this.deploys(q);
+    }
+
+    function incomplete(string memory what) private {
+        vm.expectRevert(abi.encodeWithSelector(ProfileIncomplete.selector, what));
     }
 }
