@@ -1,6 +1,6 @@
 //! The contracts: their tests, their gas, and the ABIs that Rust reads.
 
-use crate::process::{command, output, run};
+use crate::process::{absolute, command, on_path, output, run, target_folder};
 use crate::{Failure, npm, root, say};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,22 @@ pub struct Options {
     /// Only compare: fail where abi/ or snapshots/ are not what the compiler and the tests give
     #[arg(long)]
     check: bool,
+    /// Change the contracts of these names, or all, in small ways, and say which changes no test notices (hours for all)
+    #[arg(long, value_name = "CONTRACT", num_args = 0.., conflicts_with_all = ["check", "bundle"])]
+    mutate: Option<Vec<String>>,
+    /// Write what block explorers need to show the sources, each input of the compiler checked by compiling it
+    #[arg(long, value_name = "FOLDER", conflicts_with = "check")]
+    bundle: Option<PathBuf>,
+    /// With --bundle: what `forge script` wrote of the deployment, broadcast/Deploy.s.sol/CHAIN/run-latest.json
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    broadcast: Option<PathBuf>,
+    /// With --broadcast: a node of its chain, whose code is compared
+    #[arg(long, value_name = "URL", requires = "broadcast")]
+    rpc: Option<String>,
 }
+
+/// Python programs that look for what tests miss, as pip names them.
+const PYTHON: [&str; 2] = ["slither-analyzer==0.11.6", "halmos==0.3.3"];
 
 /// Compiles the contracts, writes their ABIs and their gas snapshots.
 ///
@@ -24,6 +39,16 @@ pub struct Options {
 /// When they do not compile, or with `--check` differ from what is committed.
 pub fn run_task(options: &Options) -> Result<(), Failure> {
     install()?;
+    if let Some(names) = &options.mutate {
+        return run(
+            mutations()?.args(names),
+            "mutation testing",
+            "What lives above needs a test, or a row in contracts/mutation.md.",
+        );
+    }
+    if let Some(folder) = &options.bundle {
+        return bundle(folder, options.broadcast.as_deref(), options.rpc.as_deref());
+    }
     say("Compiling the contracts");
     run(forge().arg("build"), "forge build", "The compiler's message above says where.")?;
     abi(options.check)?;
@@ -71,6 +96,87 @@ pub fn gas(check: bool) -> Command {
     forge
 }
 
+/// The same without a look at the snapshots: what it prints is what was measured.
+pub fn gas_only() -> Command {
+    let mut forge = gas(false);
+    forge.env("FORGE_SNAPSHOT_EMIT", "false");
+    forge
+}
+
+/// Mutation testing: small changes of the contracts that a test must notice.
+///
+/// # Errors
+/// When what it needs is missing.
+pub fn mutations() -> Result<Command, Failure> {
+    let mut python = python("python")?;
+    python.arg("tools/mutate.py");
+    Ok(python)
+}
+
+/// What slither finds; its exclusions and their reasons are in `slither.config.json`.
+///
+/// # Errors
+/// When it is missing and cannot be installed.
+pub fn slither() -> Result<Command, Failure> {
+    let mut slither = python("slither")?;
+    slither.arg(".");
+    Ok(slither)
+}
+
+/// Proofs over all inputs, of `test/halmos`.
+///
+/// # Errors
+/// When the prover is missing and cannot be installed.
+pub fn proofs() -> Result<Command, Failure> {
+    let mut halmos = python("halmos")?;
+    // It has forge compile with more output than any other task of ours needs.
+    halmos.env("FOUNDRY_OUT", "out-proof").env("FOUNDRY_CACHE_PATH", "cache-proof");
+    halmos.args(["--contract", "ChannelsProof", "--solver", "z3", "--forge-build-out", "out-proof"]);
+    Ok(halmos)
+}
+
+/// A program of [`PYTHON`]'s, or Python itself, of an environment of our own; made where it is missing or of other versions.
+fn python(name: &str) -> Result<Command, Failure> {
+    let folder = target_folder()?.join("contracts-python");
+    let (stamp, wanted) = (folder.join("installed"), PYTHON.join(" "));
+    if !std::fs::read_to_string(&stamp).is_ok_and(|had| had == wanted) {
+        if on_path("python3").is_none() {
+            return Err("Python is not on the path. Install Python 3.10 or newer, with pip and venv.".into());
+        }
+        say("Installing slither and halmos");
+        let advice = "Is Python's venv module there (Debian: `apt-get install python3-venv`)?";
+        run(command("python3").args(["-m", "venv", "--clear"]).arg(&folder), "python3 -m venv", advice)?;
+        let mut pip = command(folder.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYTHON);
+        run(&mut pip, "pip install", "Is Python's package index reachable? Then run the command again.")?;
+        std::fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))?;
+    }
+    let mut program = command(folder.join("bin").join(name));
+    program.current_dir(self::folder());
+    // They call forge by its name.
+    let forge = binary("forge");
+    let mut path = forge.parent().map(Path::as_os_str).unwrap_or_default().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    program.env("PATH", path);
+    Ok(program)
+}
+
+/// Compiles what is deployed, and writes what explorers need to verify it.
+fn bundle(to: &Path, broadcast: Option<&Path>, rpc: Option<&str>) -> Result<(), Failure> {
+    say("Compiling the contracts");
+    let mut build = forge();
+    build.args(["build", "src"]).env("FOUNDRY_PROFILE", "gas");
+    run(&mut build, "forge build", "The compiler's message above says where.")?;
+    say("Compiling each contract alone");
+    let mut node = command("node");
+    node.current_dir(folder()).arg("tools/bundle.mjs").arg(absolute(to)?);
+    if let Some(file) = broadcast {
+        node.arg(absolute(file)?).args(rpc);
+    }
+    run(&mut node, "tools/bundle.mjs", "Was the deployment made from these sources?")
+}
+
 /// Writes `abi/*.json` from what the compiler put out; only compares where `check`.
 ///
 /// # Errors
@@ -102,9 +208,20 @@ fn read(file: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// Where a program of theirs lies.
+/// Where a program of theirs lies. Not npm's own wrapper in `.bin`: it says 0 of a program that failed.
 pub fn binary(name: &str) -> PathBuf {
-    folder().join("node_modules/.bin").join(name)
+    let system = match std::env::consts::OS {
+        "macos" => "darwin",
+        "windows" => "win32",
+        other => other,
+    };
+    let processor = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let package = format!("node_modules/@foundry-rs/{name}-{system}-{processor}/bin");
+    folder().join(package).join(name).with_extension(std::env::consts::EXE_EXTENSION)
 }
 
 /// A program of theirs, in their folder.

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""Mutation testing: slither-mutate's mutators on the contracts of src/, each mutant against test/unit.
+
+    python tools/mutate.py [CONTRACT ...]      run by `cargo xtask contracts --mutate`, with the slither of its own
+
+It prints how many of the mutants that compile fail a test, and names those that live. One that lives must stand in
+mutation.md with the reason why it may; any other is a hole in the tests, and the run fails. slither-mutate itself compiles
+everything anew for each mutant and changes the sources where they lie: this works on a copy, keeps one warm compiler, and
+compiles what a mutant changes, which is a second instead of a minute. As there, a line whose statement can be left out
+unnoticed (CR) gets no further mutants.
+"""
+
+import argparse
+import collections
+import os
+import pathlib
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from slither import Slither
+from slither.slithir.operations import Binary
+from slither.tools.mutator.__main__ import _get_mutators
+from slither.tools.mutator.mutators.ROR import ROR
+from slither.tools.mutator.utils.patch import create_patch_with_line
+
+# What RR finds, a statement that no test reaches, coverage says; what FHR changes, who may call a function, the compiler
+# and abi/ say.
+LEFT_OUT = ("", "RR", "FHR")
+# The tests compiled anew, with the contracts in them.
+WHOLE = {"FOUNDRY_DYNAMIC_TEST_LINKING": "false", "FOUNDRY_OUT": "out-whole", "FOUNDRY_CACHE_PATH": "cache-whole"}
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+# npm's own `forge` swallows the exit code.
+FORGE = next((ROOT / "node_modules/@foundry-rs").glob("forge-*/bin/forge*"))
+LIST = ROOT / "mutation.md"
+CAUGHT, LIVES, NOT_COMPILED = "caught", "lives", "does not compile"
+# A mutant may loop: the tests take a second of computing.
+LOOPS = 30
+
+Mutant = collections.namedtuple("Mutant", "contract file line mutator start end old new")
+
+
+class Relations(ROR):
+    """slither's own puts a whole statement where a comparison stood, fails at some, and then makes no mutant at all."""
+
+    OTHERS = {"<": ("<=", ">="), ">": (">=", "<="), "<=": ("<", ">"), ">=": (">", "<"), "==": ("!=",), "!=": ("==",)}
+
+    def _mutate(self):
+        result = {}
+        for function in self.contract.functions_and_modifiers_declared:
+            for node in filter(self.should_mutate_node, function.nodes):
+                for ir in node.irs:
+                    others = self.OTHERS.get(ir.type.value) if isinstance(ir, Binary) else None
+                    at = ir.expression.source_mapping
+                    halves = re.split(rf"(?<![<>=!]){ir.type.value}(?![<>=])", at.content) if others else ()
+                    if len(halves) != 2:
+                        continue
+                    for other in others:
+                        create_patch_with_line(result, self.in_file, at.start, at.start + at.length, at.content,
+                                               other.join(halves), node.source_mapping.lines[0])
+        return result
+
+
+def words(text):
+    """One line of it, as a row of mutation.md has it."""
+    return " ".join(text.split()).replace("|", "¦")
+
+
+def row(mutant):
+    return (mutant.contract, mutant.mutator, words(mutant.old), words(mutant.new))
+
+
+def accepted():
+    """The rows of mutation.md: | contract | mutator | code | mutant | why it may live |"""
+    rows = {}
+    if LIST.exists():
+        for line in LIST.read_text().splitlines():
+            cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+            if len(cells) == 5 and cells[0] in CONTRACTS:
+                rows[(cells[0], cells[1], cells[2].strip("`"), cells[3].strip("`"))] = cells[4]
+    return rows
+
+
+# Interfaces and free functions are no contracts to slither-mutate.
+CONTRACTS = sorted(
+    file.stem for folder in ("src", "src/libraries") for file in (ROOT / folder).glob("*.sol")
+    if re.search(rf"^(abstract )?(contract|library) {file.stem}\b", file.read_text(), re.M)
+)
+
+
+def copy(to):
+    """The folder with what it reads beside it. node_modules is not written to."""
+    contracts = to / "contracts"
+    skip = shutil.ignore_patterns("node_modules", "out*", "cache*", "broadcast", "deployments")
+    shutil.copytree(ROOT, contracts, ignore=skip)
+    (contracts / "node_modules").symlink_to(ROOT / "node_modules")
+    (to / "tests").symlink_to(ROOT.parent / "tests")
+    return contracts
+
+
+def mutants(slither, contracts, names):
+    """All mutants of the named contracts, the severe ones first, each once."""
+    mutators = {mutator.NAME: mutator for mutator in _get_mutators(None)} | {Relations.NAME: Relations}
+    mutators = [mutators[name] for name in sorted(mutators, key=lambda n: (n != "CR", n)) if name not in LEFT_OUT]
+    found = {}
+    for name in names:
+        folder = "src" if (contracts / f"src/{name}.sol").exists() else "src/libraries"
+        file = contracts / folder / f"{name}.sol"
+        for unit in slither.compilation_units:
+            for contract in unit.contracts:
+                if contract.name != name or contract.source_mapping.filename.absolute != str(file):
+                    continue
+                for mutator in mutators:
+                    try:
+                        made = mutator(unit, 0, "", None, contract, None, False, contracts, [])._mutate()
+                    except (IndexError, AttributeError) as error:
+                        print(f"{mutator.NAME} makes no mutants of {name}: {error}")
+                        continue
+                    for patch in sorted(made.get("patches", {}).get(str(file), []), key=lambda p: p["start"]):
+                        key = (name, patch["start"], patch["end"], patch["new_string"])
+                        found.setdefault(key, Mutant(name, file, patch["line_number"], mutator.NAME, patch["start"],
+                                                     patch["end"], patch["old_string"], patch["new_string"]))
+    return list(found.values())
+
+
+def forge(contracts, socket, **others):
+    environment = dict(os.environ, FOUNDRY_PROFILE="mutate", SOLC_SOCKET=str(socket), **others)
+    command = [str(FORGE), "test", "--fail-fast"]
+    group = subprocess.Popen(command, cwd=contracts, env=environment, text=True,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (LOOPS, LOOPS)))
+    output, _ = group.communicate()
+    return group.returncode, output
+
+
+def judge(mutant, contracts, socket):
+    text = mutant.file.read_bytes()
+    try:
+        mutant.file.write_bytes(text[: mutant.start] + mutant.new.encode() + text[mutant.end:])
+        code, output = forge(contracts, socket)
+        if code == 0:
+            # A test that makes a contract only to see it refuse still has the old one in itself.
+            code, output = forge(contracts, socket, **WHOLE)
+    finally:
+        mutant.file.write_bytes(text)
+    if code == 0:
+        return LIVES
+    return NOT_COMPILED if "Compiler run failed" in output else CAUGHT
+
+
+class Compiler:
+    """A warm solc on a socket; made anew now and then, as its memory only grows."""
+
+    def __init__(self, contracts):
+        self.contracts, self.socket, self.used, self.server = contracts, contracts.parent / "solc", 0, None
+
+    def get(self):
+        self.used += 1
+        if self.server is None or self.used % 300 == 0:
+            self.end()
+            command = ["node", "tools/solc", "--serve", str(self.socket)]
+            self.server = subprocess.Popen(command, cwd=self.contracts, stdin=subprocess.PIPE)
+            while not self.socket.exists():
+                time.sleep(0.05)
+        return self.socket
+
+    def end(self):
+        if self.server is not None:
+            self.server.stdin.close()
+            self.server.wait()
+            self.socket.unlink(missing_ok=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Mutation testing of the contracts")
+    parser.add_argument("contracts", nargs="*", help="only these", metavar="CONTRACT")
+    parser.add_argument("--list", action="store_true", help="only count the mutants")
+    parser.add_argument("--lines", help="only these lines, FROM-TO", metavar="FROM-TO")
+    options = parser.parse_args()
+    names = options.contracts or CONTRACTS
+    for name in names:
+        if name not in CONTRACTS:
+            parser.error(f"there is no contract {name}; there are {', '.join(CONTRACTS)}")
+    known = accepted()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        contracts = copy(pathlib.Path(folder).resolve())
+        compiler = Compiler(contracts)
+        try:
+            return run(options, names, known, contracts, compiler)
+        finally:
+            compiler.end()
+
+
+def run(options, names, known, contracts, compiler):
+    os.environ["PATH"] = f"{FORGE.parent}:{os.environ['PATH']}"
+    os.chdir(contracts)
+    os.environ["SOLC_SOCKET"] = str(compiler.get())
+    todo = mutants(Slither(str(contracts), disable_solc_warnings=True), contracts, names)
+    if options.lines:
+        least, most = (int(number) for number in options.lines.split("-"))
+        todo = [mutant for mutant in todo if least <= mutant.line <= most]
+    print(f"{len(todo)} mutants of {', '.join(names)}", flush=True)
+    if options.list:
+        print(collections.Counter((m.contract, m.mutator) for m in todo))
+        return 0
+    code, output = forge(contracts, compiler.get())
+    if code != 0:
+        print(output, "\nThe tests fail without a mutant.")
+        return 1
+    counts = collections.defaultdict(collections.Counter)
+    dead_lines, unexplained, lived = set(), [], set()
+    began = time.monotonic()
+    for number, mutant in enumerate(todo, 1):
+        place = (mutant.contract, mutant.line)
+        if place in dead_lines:
+            continue
+        verdict = judge(mutant, contracts, compiler.get())
+        counts[mutant.contract][verdict] += 1
+        if verdict == LIVES:
+            if mutant.mutator == "CR":
+                dead_lines.add(place)
+            lived.add(row(mutant))
+            why = known.get(row(mutant))
+            if why is None:
+                unexplained.append(mutant)
+            _, mutator, old, new = row(mutant)
+            print(f"{number}/{len(todo)} {mutant.contract}.sol:{mutant.line} [{mutator}] `{old}` ==> `{new}` lives: "
+                  f"{why or 'NOT EXPLAINED'}", flush=True)
+    print(f"{'contract':<20} {'mutants':>7} {'caught':>7} {'live':>5}  score")
+    total = collections.Counter()
+    for name, count in counts.items():
+        total.update(count)
+        score(name, count)
+    score("all", total)
+    print(f"{time.monotonic() - began:.0f} s, {total[NOT_COMPILED]} more did not compile")
+    gone = [key for key in known if key[0] in names and key not in lived]
+    if not options.lines:
+        for key in gone:
+            print("no longer lives, take it out of mutation.md:", " | ".join(key))
+    for mutant in unexplained:
+        print("| " + " | ".join([mutant.contract, mutant.mutator, *(f"`{cell}`" for cell in row(mutant)[2:])]) + " | ? |")
+    print(f"mutation score: {total[CAUGHT]} of {total[CAUGHT] + total[LIVES]} caught, {len(unexplained)} not explained")
+    return 1 if unexplained else 0
+
+
+def score(name, count):
+    mutated = count[CAUGHT] + count[LIVES]
+    share = 100 * count[CAUGHT] / mutated if mutated else 100
+    print(f"{name:<20} {mutated:>7} {count[CAUGHT]:>7} {count[LIVES]:>5}  {share:.1f} %")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
