@@ -1,5 +1,6 @@
 // Measures what the product promises, through the packed extension and real workers, and prints a table. Set by
-// `cargo xtask bench`: CHROMIUM, DIST, WORKER, MOCK_OPENAI, LOAD, TIMING, HEDGING (native programs), TIMING_WASM (module), REPORT.
+// `cargo xtask bench`: CHROMIUM, DIST, WORKER, MOCK_OPENAI, LOAD, TIMING, HEDGING (native programs),
+// TIMING_WASM (module), GAS (what the contracts' gas tests printed), REPORT; those that the wanted parts need.
 import { execFile, execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -32,7 +33,7 @@ function row(name, unit, samples, must, { least = false, against = null, by = 0.
   ].join("  "));
 }
 
-const groups = { ciphers, size, discovery, market, failover };
+const groups = { ciphers, size, discovery, market, failover, contracts };
 for (const [name, measure] of Object.entries(groups)) {
   if (wanted.length === 0 || wanted.includes(name)) await measure();
 }
@@ -70,6 +71,25 @@ async function size() {
   // By gzip itself: Node's zlib is one made for speed and gives about 0.6 % more.
   const zipped = execFileSync("gzip", ["-9", "-c", join(dist, "app_bg.wasm")], { maxBuffer: 1 << 24 });
   row("ui_wasm_gzip_kib", "KiB", [zipped.length / 1_024], 500);
+}
+
+/** Whole transactions, of the code that is deployed; beside the batch claim x402's, re-created. */
+function contracts() {
+  const gas = new Map();
+  for (const [, name, amount] of readFileSync(process.env.GAS, "utf8").matchAll(/^ {2}(.+): (\d+)$/gm)) {
+    gas.set(name, [...(gas.get(name) ?? []), Number(amount)]);
+  }
+  // The last of a name: a later claim, as most are.
+  const used = (name) => [gas.get(name).at(-1)];
+  const batch = "claim, a batch of 100";
+  row("claim_batch100_gas", "gas", used(batch), 13_500, { against: used(`${batch}, x402 batch-settlement beside it`) });
+  row("open_from_ledger_gas", "gas", used("open from ledger, ten payees of one payer, later"), 46_000);
+  row("open_from_ledger_first_gas", "gas", used("open from ledger, ten payees of one payer, first"), 68_000);
+  row("close_to_ledger_gas", "gas", used("close to ledger"), 38_000);
+  row("open_by_authorization_gas", "gas", used("open by authorization, relayed by the payee for a voucher"), 101_000);
+  row("join_gas", "gas", used("join by the open door"), 95_000);
+  row("join_by_deposit_gas", "gas", used("join by deposit"), 140_000);
+  row("slash_gas", "gas", used("slash of a deposit"), 80_000);
 }
 
 /** Runs this with a market of a provider that says one word and one that says a thousand. */
