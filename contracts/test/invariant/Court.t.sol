@@ -167,8 +167,16 @@ contract CourtInvariants is Deployed {
         targetContract(address(handler));
     }
 
+    /// One function for all: each invariant is a campaign of its own.
+    function invariant_bonds_freezes_votes_and_slashes_hold() public view {
+        the_court_has_what_it_owes();
+        open_cases_freeze_and_nothing_else_does();
+        votes_are_balances_and_stakes();
+        assertFalse(handler.tookTooMuch(), "a case took more than half");
+    }
+
     /// The court has exactly what it owes: open bonds, and what was decided and not taken out.
-    function invariant_the_court_has_what_it_owes() public view {
+    function the_court_has_what_it_owes() private view {
         uint256 owed = handler.bonds();
         (uint256 people,) = handler.count();
         for (uint256 i; i < people; ++i) {
@@ -178,12 +186,12 @@ contract CourtInvariants is Deployed {
     }
 
     /// A stake is frozen while, and only while, a case is open.
-    function invariant_open_cases_freeze_and_nothing_else_does() public view {
+    function open_cases_freeze_and_nothing_else_does() private view {
         assertEq(c.court.openCases(id), handler.liveOf(id));
         if (handler.liveOf(id) == 0) assertFalse(c.registry.isFrozen(id));
     }
 
-    function invariant_votes_are_balances_and_stakes() public view {
+    function votes_are_balances_and_stakes() private view {
         (uint256 people,) = handler.count();
         for (uint256 i; i < people; ++i) {
             address who = handler.people(i);
@@ -191,9 +199,5 @@ contract CourtInvariants is Deployed {
             assertEq(c.votes.getVotes(who), c.token.balanceOf(who) + stake);
         }
         assertEq(c.token.balanceOf(address(c.registry)), c.registry.stakeOf(id));
-    }
-
-    function invariant_no_case_takes_more_than_half() public view {
-        assertFalse(handler.tookTooMuch());
     }
 }

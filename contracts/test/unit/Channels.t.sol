@@ -109,6 +109,8 @@ contract ChannelsTest is Base {
         vm.stopPrank();
 
         InferenceChannels.Opening memory o = opening(keyOf("1"), 10e18, 1e18);
+        vm.expectEmit();
+        emit InferenceChannels.Opened(channels.idOf(keyOf("1")), payer.at, payee.at, 10e18);
         vm.prank(relayer);
         bytes32 id = channels.openFromLedger(o);
         check(id, 1, 10e18, 0, 0);
@@ -225,6 +227,8 @@ contract ChannelsTest is Base {
         channels.topUp(key, DEPOSIT);
         vm.expectRevert(Ledger.InsufficientBalance.selector);
         channels.topUp(key, 31e18);
+        vm.expectEmit();
+        emit InferenceChannels.ToppedUp(id, 12e18);
         channels.topUp(key, 12e18);
         vm.stopPrank();
         check(id, 1, 12e18, 0, 0);
