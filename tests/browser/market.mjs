@@ -133,6 +133,7 @@ export class Market {
     market.pinned = pinned;
     market.folder = await temporary("market");
     market.workers = [];
+    market.others = [];
     try {
       if (providers.some((provider) => provider.words || provider.model)) market.mock = await Mock.start(market.folder, pace);
       for (const provider of providers) market.workers.push(await market.worker(provider));
@@ -174,12 +175,21 @@ export class Market {
     return program.out.trim();
   }
 
+  /** Starts a program that enters this market's network by itself, with these arguments before the network's. */
+  beside(program, ...args) {
+    const { cluster, shards } = JSON.parse(Buffer.from(this.invite.slice("pam1:".length), "base64url").toString());
+    const nodes = this.workers[0].facts.addresses.filter((address) => !address.includes("/ws"));
+    const beside = new Program(program, [...args, cluster, shards.length ?? shards, ...nodes].map(String), { log: join(this.folder, `beside-${this.others.length}.log`) });
+    this.others.push(beside);
+    return beside;
+  }
+
   named(handle) {
     return this.workers.find((worker) => worker.handle === handle);
   }
 
   async close() {
-    await Promise.all(this.workers.map((worker) => worker.program?.stop()));
+    await Promise.all([...this.others, ...this.workers.map((worker) => worker.program)].map((program) => program?.stop()));
     await this.mock?.program.stop("SIGINT");
     await remove(this.folder);
   }

@@ -1,5 +1,5 @@
 // Runs the browser cases one after the other and prints a TAP line for each. Arguments pick cases by a part of their
-// name. Set by `cargo xtask test browser`: CHROMIUM, DIST, WORKER, MOCK_OPENAI, TAP, CROWD; PRIVACYAI_DEEP adds the long ones.
+// name. Set by `cargo xtask test browser`: CHROMIUM, DIST, WORKER, MOCK_OPENAI, TAP, CROWD, LIAR; PRIVACYAI_DEEP adds the long ones.
 import { mkdir, writeFile } from "node:fs/promises";
 import { asking } from "./cases/asking.mjs";
 import { choosing } from "./cases/choosing.mjs";

@@ -4,17 +4,20 @@
 //!
 //!     cargo run -p privacyai-worker --example crowd -- COUNT CLUSTER SHARDS MULTIADDR...
 
+mod edge;
+
+use edge::{message, now};
 use getrandom::SysRng;
 use privacyai::announcement::heartbeat::Model;
-use privacyai::effect::{Millis, Publication};
+use privacyai::effect::Millis;
 use privacyai::identity::RootKey;
 use privacyai::provider::{Config, Effect, Input, Offer, Provider};
-use privacyai_waku::{Node, NodeConfig, WakuMessage};
+use privacyai_waku::{Node, NodeConfig};
 use rand_core::UnwrapErr;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::error::Error;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Between two publications; a thousand newcomers come over some seconds, not at once.
 const PACE: Duration = Duration::from_millis(3);
@@ -83,20 +86,4 @@ async fn carry(
         }
     }
     Ok(())
-}
-
-fn message(publication: &Publication) -> WakuMessage {
-    WakuMessage {
-        payload: publication.payload().to_vec(),
-        content_topic: publication.content_topic().to_owned(),
-        version: 0,
-        timestamp_ns: i64::try_from(publication.timestamp_ns()).ok(),
-        meta: Vec::new(),
-        ephemeral: publication.ephemeral(),
-    }
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -231,6 +231,7 @@ fn browser(deep: bool) -> Result<Count, Failure> {
         ("MOCK_OPENAI", "examples/mock_openai"),
         ("TAP", "examples/tap"),
         ("CROWD", "examples/crowd"),
+        ("LIAR", "examples/liar"),
     ] {
         node.env(name, worker.with_file_name("").join(program));
     }

@@ -1,8 +1,6 @@
 // A market of a thousand providers, each with a key of its own: the list stays quick.
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { Ended, until } from "../extension.mjs";
-import { Program } from "../market.mjs";
 
 const COUNT = 1_000;
 /** The most rows in the page. */
@@ -14,10 +12,7 @@ export const crowd = [
     seconds: 300,
     async run(bench) {
       const market = await bench.own_market({ providers: [{ handle: "asked", name: "Asked", words: 5 }] });
-      const network = JSON.parse(Buffer.from(market.invite.slice("pam1:".length), "base64url").toString());
-      const nodes = market.workers[0].facts.addresses.filter((address) => !address.includes("/ws"));
-      const program = new Program(process.env.CROWD, [`${COUNT}`, `${network.cluster}`, `${network.shards.length ?? network.shards}`, ...nodes], { log: join(market.folder, "crowd.log") });
-      bench.opened.push({ close: () => program.stop() });
+      const program = market.beside(process.env.CROWD, COUNT);
       const { browser, port } = await bench.joined({ market, providers: 1 });
       await until("all have announced themselves", () => {
         if (program.end) throw new Ended(program.lastWords());

@@ -41,7 +41,7 @@ export const many = [
     seconds: SOAK_MS / 1_000 + 300,
     async run(bench) {
       const words = [10, 50, 100];
-      const market = await bench.own_market({ providers: words.map((words) => ({ handle: `words-${words}`, words })) });
+      const market = await bench.own_market({ providers: words.map((words) => ({ handle: `words-${words}`, words })), pinned: true });
       const { port } = await bench.joined({ market });
       const end = Date.now() + SOAK_MS;
       const count = {};
@@ -54,6 +54,8 @@ export const many = [
           assert.ok(!LIVE.includes(phase) && whole.startsWith(got.trim()), `${text}: ${phase}, never wrong text`);
           if (phase === "complete") assert.equal(got.trim(), whole);
           count[phase] = (count[phase] ?? 0) + 1;
+          // As people do, before they ask once more.
+          if (phase !== "complete") await new Promise((resolve) => setTimeout(resolve, 1_000));
         }
       };
       const killer = async () => {

@@ -352,7 +352,8 @@ async fn answer(reply: &mut Reply, request: &Value, pace: Pace, started: Instant
     reply.last().await.map(|()| true)
 }
 
-fn question_of(request: &Value) -> String {
+/// What the user asks last.
+pub fn question_of(request: &Value) -> String {
     let messages = request["messages"].as_array().cloned().unwrap_or_default();
     let last = messages.iter().rev().find(|message| message["role"] == "user");
     last.and_then(|message| message["content"].as_str()).unwrap_or_default().to_owned()
