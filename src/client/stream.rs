@@ -257,15 +257,15 @@ impl Client {
         if let Some((code, retry_after)) = error {
             return self.fell(id, End::Error { code, retry_after }, Outcome::Failed, now, rng, out);
         }
-        let (provider, model, tokens) = (exchange.provider, exchange.model.clone(), stream.usage.completion);
-        let counts = Counts::judge(&stream.asked, stream.usage.prompt, &stream.said, tokens);
+        let (provider, model, usage) = (exchange.provider, exchange.model.clone(), &stream.usage);
+        let counts = Counts::judge(&stream.asked, usage.prompt, &stream.said, usage.completion);
         let kept = self.receipts.keep(stream, &model, counts, now);
         let ok = kept.is_some();
         out.push(Effect::Event(Event::Receipt { ask, kept }));
-        let streamed = exchange.first.map(|first| now.0.saturating_sub(first.0));
         // Nobody gets questions for a speed that comes from counts of its own making.
-        if let Some(ms) = streamed.filter(|_| counts == Counts::Plausible) {
-            self.standing.health(provider, &model).streamed(tokens, ms, now);
+        let (first, said) = (exchange.first, stream.said.estimate());
+        if let Some(ms) = first.map(|first| now.0.saturating_sub(first.0)) {
+            self.standing.health(provider, &model).streamed(said, ms, now);
         }
         let outcome = if ok { Outcome::Answered } else { Outcome::BadReceipt };
         self.judge(provider, &model, outcome, now, out);

@@ -18,6 +18,9 @@ const UNSEEN: u64 = 64;
 /// Tokens that a model's template puts around a question: the longest usual one is a page of instructions.
 const TEMPLATE: u64 = 2_048;
 
+/// Bytes of a usual token.
+const USUAL_TOKEN: u64 = 4;
+
 /// No usual token is longer: runs of 128 spaces are the longest.
 const LONGEST_TOKEN: u64 = 256;
 
@@ -55,6 +58,12 @@ impl Text {
             before = *byte;
         }
         self.bytes = self.bytes.saturating_add(text.len() as u64);
+    }
+
+    /// About how many tokens it is, by the bytes that a usual one has: what speeds are measured in,
+    /// so that equal texts in equal times are equally quick, whoever counts them.
+    pub fn estimate(&self) -> u64 {
+        self.bytes.div_ceil(USUAL_TOKEN)
     }
 
     fn most_tokens(&self) -> u64 {

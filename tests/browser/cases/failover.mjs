@@ -1,22 +1,56 @@
 // Providers of different speed and honesty, and providers that die: the user is answered all the same.
 import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
 import { Mock } from "../market.mjs";
 
 const WORDS = 20; // As many as the test server's faulty models say.
 const MODEL = "chat";
-/** One is as it should be; the others are slow, die in mid-stream, refuse, or never say a word. */
+/** One is as it should be; the others are slow, die in mid-stream, or refuse. A fifth lies about its speed. */
 const KINDS = [
   { handle: "good", words: WORDS },
   { handle: "slow", model: "slow_10x" },
   { handle: "dies", model: "error_mid" },
   { handle: "refuses", model: "429_retry_after" },
-  { handle: "silent", model: "stall_first" },
 ];
 
 /** The text of an answer behind the last place where somebody began anew. */
 function whole({ text, cuts }) {
   const anew = (cuts ?? []).filter(([, , anew]) => anew).at(-1);
   return (anew ? Buffer.from(text).subarray(anew[0]).toString() : text).trim();
+}
+
+/** Pictures of a market's states: of the providers each time that another set of states is there, and of cut answers. */
+class Album {
+  constructor(panel) {
+    this.panel = panel;
+    this.folder = new URL("../../../out/failover/", import.meta.url).pathname;
+    this.seen = new Set();
+  }
+
+  async take(name) {
+    if (this.seen.has(name)) return;
+    this.seen.add(name);
+    await mkdir(this.folder, { recursive: true });
+    await this.panel.page.screenshot({ path: `${this.folder}${name}.png` });
+  }
+
+  async providers(port) {
+    const states = (await port.providers()).map(({ handle, state }) => `${handle}-${state}`).sort().join("-");
+    if (this.seen.has(states)) return;
+    await this.panel.go("/providers");
+    await this.panel.at("provider-row").first().waitFor();
+    await this.take(states);
+  }
+
+  /** The newest conversation, when its answer shows something of these for the first time. */
+  async answer({ phase, cuts }) {
+    const how = cuts ? `${phase}-${cuts.some(([, , anew]) => anew) ? "anew" : "continued"}` : phase;
+    if (this.seen.has(how)) return;
+    await this.panel.go("/history");
+    await this.panel.at("history-open").first().click();
+    await this.panel.at("answer").last().waitFor();
+    await this.take(how);
+  }
 }
 
 export const failover = [
@@ -26,7 +60,14 @@ export const failover = [
       const market = await bench.own_market({
         providers: KINDS.map((kind) => ({ ...kind, name: kind.handle, offered: MODEL, continues: true })),
       });
-      const { port } = await bench.joined({ market, providers: KINDS.length });
+      const liar = market.beside(process.env.LIAR, MODEL, WORDS);
+      const { browser, port } = await bench.joined({ market, providers: KINDS.length + 1 });
+      const { provider_id } = JSON.parse(liar.out.split("\n")[0]);
+      const handle_of = (id) => (id === provider_id ? "boasts" : market.workers.find((worker) => worker.id === id).handle);
+      const boast = (await port.providers()).find(({ id }) => id === provider_id).models[0].tokens_per_s;
+      assert.ok(boast > 1_000, `it announces ${boast} tokens a second, far more than all others`);
+      const album = new Album(await browser.panel("tab", { width: 1_000, height: 800 }));
+      await album.providers(port);
       const count = bench.deep ? 200 : 40;
       const by = [];
       for (let n = 0; n < count; n += 1) {
@@ -34,7 +75,9 @@ export const failover = [
         const message = await port.answer(text, { seconds: 120 });
         assert.equal(message.phase, "complete", `${text}: ${message.phase} by ${message.provider_name}`);
         assert.equal(whole(message), Mock.text(text, WORDS).trim(), text);
-        by.push(market.workers.find(({ id }) => id === message.provider).handle);
+        by.push(handle_of(message.provider));
+        await album.providers(port);
+        await album.answer(message);
       }
       const late = by.slice(10);
       const good = late.filter((handle) => handle === "good").length;
@@ -48,7 +91,7 @@ export const failover = [
     seconds: 420,
     async run(bench) {
       const providers = Array.from({ length: 5 }, (_, n) => ({ handle: `p${n}`, words: 50, offered: MODEL, continues: true }));
-      const market = await bench.own_market({ providers });
+      const market = await bench.own_market({ providers, pinned: true });
       const people = [];
       for (let n = 0; n < 10; n += 1) people.push(await bench.joined({ market, providers: 5 }));
       const end = Date.now() + (bench.deep ? 120_000 : 30_000);
