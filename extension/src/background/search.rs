@@ -72,7 +72,7 @@ impl Background {
                 (None, _) => {}
                 (Some(_), Some(hit)) => hit.count += 1,
                 (Some((before, found, after)), hit) => {
-                    *hit = Some(Hit { conversation, count: 1, before, found, after });
+                    *hit = Some(Hit { conversation, message: id, count: 1, before, found, after });
                 }
             }
         }

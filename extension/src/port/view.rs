@@ -148,6 +148,8 @@ record! {
     pub struct Hit {
         /// Its id.
         pub conversation: String,
+        /// The first message in which they are, by its id.
+        pub message: String,
         /// Messages in which they are.
         pub count: u32,
         /// What stands before them in the first of these.

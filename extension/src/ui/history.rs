@@ -109,22 +109,25 @@ fn row(app: App, id: String, search: Signal<String>) -> View {
         ) {
             (Redraw { by: move || match (facts.get_clone(), doing.get()) {
                 (None, _) => View::new(),
-                (Some(row), Doing::Nothing) => plain(app, row, doing),
+                (Some(row), Doing::Nothing) => plain(app, row, doing, hit),
                 (Some(row), Doing::Renaming) => renaming(app, row, doing),
                 (Some(row), Doing::Exporting) => exporting(app, row, doing),
                 (Some(row), Doing::Deleting) => deleting(app, row, doing),
             } })
-            (Redraw { by: move || hit.get_clone().map_or_else(View::new, excerpt) })
+            (Redraw { by: move || hit.get_clone().map_or_else(View::new, |hit| excerpt(app, hit)) })
         }
     }
 }
 
-/// Where the words were found.
-fn excerpt(hit: Hit) -> View {
-    let Hit { count, before, found, after, .. } = hit;
+/// Where the words were found, which opens the chat there.
+fn excerpt(app: App, hit: Hit) -> View {
+    let Hit { count, before, found, after, .. } = hit.clone();
     let more = if count > 1 { format!(" · in {} messages", format::count(count.into())) } else { String::new() };
     view! {
-        p(class="px-2 pb-2 text-sec text-ink2 [overflow-wrap:anywhere]", data-testid="history-hit") {
+        button(
+            r#type="button", class="block w-full px-2 pb-2 text-start text-sec text-ink2 [overflow-wrap:anywhere]",
+            data-testid="history-hit", on:click=move |_| app.open_found(&hit)
+        ) {
             (before)
             mark(class="bg-accent-soft font-semibold text-ink") { (found) }
             (after)
@@ -133,7 +136,7 @@ fn excerpt(hit: Hit) -> View {
     }
 }
 
-fn plain(app: App, row: ConversationRow, doing: Signal<Doing>) -> View {
+fn plain(app: App, row: ConversationRow, doing: Signal<Doing>, hit: ReadSignal<Option<Hit>>) -> View {
     let day = format::day(row.changed_ms as f64);
     let rename = app::icon_button(icon::PENCIL, "Rename", "history-rename", move || doing.set(Doing::Renaming));
     let delete = app::icon_button(icon::TRASH, "Delete", "history-delete", move || doing.set(Doing::Deleting));
@@ -145,7 +148,10 @@ fn plain(app: App, row: ConversationRow, doing: Signal<Doing>) -> View {
         div(class="group flex min-h-9 items-center gap-1 pe-1") {
             button(
                 r#type="button", class="flex min-h-9 min-w-0 flex-1 items-center gap-2 rounded-ctl px-2 text-start", data-item="",
-                data-testid="history-open", on:click=move |_| app.open_conversation(&row.id)
+                data-testid="history-open", on:click=move |_| match hit.get_clone_untracked() {
+                    Some(hit) => app.open_found(&hit),
+                    None => app.open_conversation(&row.id),
+                }
             ) {
                 span(class="min-w-0 flex-1 truncate text-ctl") { (title) }
                 span(class="flex-none text-sec text-ink3 slim:hidden") { (day) }

@@ -97,6 +97,8 @@ pub struct App {
     pub rows: Signal<Vec<Row>>,
     /// The conversation asked for and not come yet.
     pub wanted: Signal<Option<String>>,
+    /// The message that was found in it, by its id, until it is in view.
+    pub sought: Signal<Option<String>>,
     /// A first question was sent and its conversation is not known yet.
     pub beginning: Signal<bool>,
     /// The page.
@@ -153,6 +155,7 @@ impl App {
             open: create_signal(None),
             rows: create_signal(Vec::new()),
             wanted: create_signal(None),
+            sought: create_signal(None),
             beginning: create_signal(false),
             page: create_signal(Page::Chat),
             overlay: create_signal(Overlay::None),
@@ -234,13 +237,21 @@ impl App {
 
     /// Opens a conversation.
     pub fn open_conversation(self, id: &str) {
+        self.sought.set(None);
         self.wanted.set(Some(id.to_owned()));
         self.send(Command::Open { conversation: id.to_owned() });
         self.go(Page::Chat);
     }
 
+    /// Opens a conversation where words were found in it.
+    pub fn open_found(self, hit: &Hit) {
+        self.open_conversation(&hit.conversation);
+        self.sought.set(Some(hit.message.clone()));
+    }
+
     /// Leaves the open conversation for an empty one.
     pub fn new_chat(self) {
+        self.sought.set(None);
         self.open.set(None);
         self.wanted.set(None);
         self.beginning.set(false);

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use gloo::timers::callback::Timeout;
 use sycamore::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
@@ -14,6 +15,10 @@ use super::{answer, app, clipboard, icon, list};
 
 /// Nearer to the end than this counts as being there, in px.
 const NEAR: i32 = 40;
+/// A message that is sought is drawn and measured in a few turns; each is so long, in ms, ...
+const TURN_MS: u32 = 16;
+/// ... and there are so many at most.
+const TURNS: u8 = 8;
 
 /// Draws the messages in their scroll area; `otherwise` stands there while there is none.
 pub fn transcript(app: App, otherwise: impl Fn() -> View + 'static) -> View {
@@ -43,7 +48,7 @@ pub fn transcript(app: App, otherwise: impl Fn() -> View + 'static) -> View {
     create_effect(move || {
         open.track();
         HEIGHTS.with_borrow_mut(Heights::clear);
-        following.set(true);
+        following.set(app.sought.with_untracked(Option::is_none));
     });
     create_effect(move || {
         app.rows.track();
@@ -51,6 +56,12 @@ pub fn transcript(app: App, otherwise: impl Fn() -> View + 'static) -> View {
         shown.look();
         if following.get_untracked() {
             shown.to_end();
+        }
+    });
+    create_effect(move || {
+        app.rows.track();
+        if let Some(id) = app.sought.get_clone() {
+            shown.seek(id, TURNS);
         }
     });
     let button = shown.button(empty);
@@ -169,6 +180,43 @@ impl Shown {
             let area: &web_sys::Element = node.unchecked_ref();
             area.set_scroll_top(area.scroll_height());
         }
+    }
+
+    /// Scrolls to a message once it is here, and gives it the focus, which marks it. One that is far away has to be drawn
+    /// first, at a place that is a guess until it is.
+    fn seek(self, id: String, turns: u8) {
+        let ids: Vec<Rc<str>> = self.app.rows.with_untracked(|rows| rows.iter().map(|row| row.id.clone()).collect());
+        if !ids.iter().any(|known| **known == *id) {
+            return;
+        }
+        self.following.set(false);
+        let turn = move || {
+            if self.app.sought.with_untracked(|sought| sought.as_deref() != Some(&*id)) {
+                return;
+            }
+            let (Some(area), Some(content)) = (self.area.try_get(), self.content.try_get()) else { return };
+            let (area, content): (&web_sys::Element, &web_sys::Element) =
+                (area.unchecked_ref(), content.unchecked_ref());
+            let found = content.query_selector(&format!("[data-message-id=\"{id}\"]")).ok().flatten();
+            match found.and_then(|message| message.dyn_into::<web_sys::HtmlElement>().ok()) {
+                Some(message) => {
+                    if let Ok(Some(old)) = content.query_selector(".message[tabindex]") {
+                        let _ = old.remove_attribute("tabindex");
+                    }
+                    message.set_tab_index(-1);
+                    message.scroll_into_view();
+                    let _ = message.focus();
+                    self.app.sought.set(None);
+                }
+                None if turns == 0 => self.app.sought.set(None),
+                None => {
+                    area.set_scroll_top(HEIGHTS.with_borrow(|heights| heights.top(&ids, &id)) as i32);
+                    self.look();
+                    self.seek(id, turns - 1);
+                }
+            }
+        };
+        Timeout::new(TURN_MS, move || self.app.scope.run_in(turn)).forget();
     }
 
     /// Follows the end whenever content or area change their size: text, notices, the growing composer. Growing text is

@@ -67,6 +67,11 @@ impl Heights {
         self.known.get(id).or(self.guess.as_ref()).copied().unwrap_or(self.first_guess) + self.gap
     }
 
+    /// Where this message begins, as far as that is known.
+    pub fn top(&self, ids: &[Rc<str>], id: &str) -> f64 {
+        ids.iter().take_while(|other| ***other != *id).map(|other| self.of(other)).sum()
+    }
+
     /// The window on these messages; `top` px of them are scrolled away and `seen` px can be seen. With `end` the last
     /// ones are seen, wherever the scroll stands.
     pub fn window(&mut self, ids: &[Rc<str>], top: f64, seen: f64, end: bool) -> Window {

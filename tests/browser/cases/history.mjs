@@ -78,7 +78,7 @@ export const history = [
     name: "the words of all chats are searched, also of those that are not in memory, and shown where they stand",
     async run(bench) {
       const { market, browser, port } = await bench.joined();
-      const text = (await port.answer("What about the Moon?", { provider: market.named("alpha").id })).text;
+      const { text, id } = await port.answer("What about the Moon?", { provider: market.named("alpha").id });
       await port.answer("And the sun?", { provider: market.named("beta").id });
       await port.answer("Which MOON is meant?", { provider: market.named("beta").id });
       // After a new beginning only the chat that was open last is in memory.
@@ -105,6 +105,11 @@ export const history = [
       await panel.at("history-search").fill("");
       await until("all again", async () => (await titles(panel)).length === 3);
       assert.deepEqual(await hits(), []);
+
+      // What was found opens where it stands, in a chat that was not in memory.
+      await panel.at("history-search").fill(word);
+      await panel.at("history-hit").click();
+      await until("the answer has the focus", () => panel.page.evaluate((id) => document.activeElement.dataset.messageId === id, id));
     },
   },
 ];

@@ -44,10 +44,37 @@ export const long = [
       await panel.at("to-end").click();
       await until("the end", () => panel.page.locator('[data-message-id="a499"]').isVisible());
       assert.ok((await count()) <= MOST);
+
+      // What a search has found far above opens there by keyboard alone, without a moving picture, and has the focus, which marks it.
+      await panel.page.evaluate(() => (location.hash = "/history"));
+      await panel.at("history-search").fill("word");
+      const hit = { conversation: "c1", message: "a120", count: 3, before: "some ", found: "word", after: " more" };
+      await panel.tell({ is: "found", text: "word", hits: [hit], done: true });
+      await panel.at("history-hit").waitFor();
+      await panel.page.keyboard.press("Tab");
+      await panel.page.keyboard.press("Enter");
+      const found = () => panel.page.evaluate(focused);
+      await until("the message is there", async () => (await found())?.id === "a120");
+      await panel.page.evaluate(settled);
+      const { id, from_top, marked } = await found();
+      assert.ok(id === "a120" && marked && from_top >= 0 && from_top < 60, `${id} at ${from_top} px, marked: ${marked}`);
+      assert.ok((await count()) <= MOST);
+      await panel.at("to-end").click();
+      await until("the end again", () => panel.page.locator('[data-message-id="a499"]').isVisible());
       return `${Math.max(...most)} at most`;
     },
   },
 ];
+
+/** Runs in the page: the message that has the focus, how far it is below the top, and whether it looks like no other. */
+function focused() {
+  const node = document.activeElement;
+  if (!node?.dataset.messageId) return undefined;
+  const area = document.querySelector('[data-testid="transcript"]').getBoundingClientRect();
+  const others = [...document.querySelectorAll("[data-message-id]")].filter((other) => other !== node);
+  const look = (of) => getComputedStyle(of).outlineStyle + getComputedStyle(of).backgroundColor;
+  return { id: node.dataset.messageId, from_top: node.getBoundingClientRect().top - area.top, marked: others.every((other) => look(other) !== look(node)) };
+}
 
 /** Runs in the page: the first message that can be seen, and where. */
 function first_seen() {
