@@ -111,11 +111,11 @@ impl Client {
         self.persist(out);
     }
 
-    /// All that is known goes to a store that lost it. Receipts are with the edge alone, so they are gone.
+    /// All that is known goes to a store that lost it.
     pub(super) fn store_again(&mut self, out: &mut Vec<Effect>) {
         self.registry.store_again();
         self.quota.store_again();
-        self.receipts.lose();
+        self.receipts.store_again();
         out.push(Effect::Persist(self.standing.store_again()));
         self.persist(out);
     }

@@ -7,17 +7,18 @@ use crate::{
     map::Map,
     receipt::{Counts, Kept, Receipt, model_hash},
 };
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 
 /// Receipts kept at once, the oldest goes first: three questions a day for two years.
 const KEPT: usize = 2_048;
 /// A receipt is kept for so long (protocol section 5.4).
 const KEEP_MS: u64 = 90 * 86_400_000;
 
-/// The kept receipts: when each came, by its channel binding. What they say is with the edge.
+/// The kept receipts, by their channel binding: when each came, and its row, in case that the store is lost. A row is half
+/// a KiB, so all of them are 1 MiB at most.
 #[derive(Default)]
 pub(super) struct Receipts {
-    came: Map<[u8; 32], Millis>,
+    kept: Map<[u8; 32], (Millis, Vec<u8>)>,
     batch: Batch,
 }
 
@@ -26,7 +27,7 @@ impl Receipts {
     pub(super) fn restore(&mut self, rows: &[Row], now: Millis) {
         for row in rows.iter().filter(|row| row.table == Table::Receipts) {
             match (<[u8; 32]>::try_from(row.key.as_slice()), Kept::decode(&row.value)) {
-                (Ok(cb), Ok(kept)) => drop(self.came.insert(cb, kept.at)),
+                (Ok(cb), Ok(kept)) => drop(self.kept.insert(cb, (kept.at, row.value.clone()))),
                 _ => self.batch.push(Write { table: Table::Receipts, key: row.key.clone(), value: None }),
             }
         }
@@ -42,8 +43,9 @@ impl Receipts {
         }
         let (operational, cb) = (*stream.session.operational(), *stream.session.channel_binding());
         let kept = Kept { at: now, operational, model: String::from(model), wire: wire.clone(), counts };
-        self.came.insert(cb, now);
-        self.batch.push(Write { table: Table::Receipts, key: cb.into(), value: Some(kept.encode()) });
+        let row = kept.encode();
+        self.kept.insert(cb, (now, row.clone()));
+        self.batch.push(Write { table: Table::Receipts, key: cb.into(), value: Some(row) });
         self.tidy(now);
         Some(kept)
     }
@@ -53,24 +55,28 @@ impl Receipts {
         core::mem::take(&mut self.batch)
     }
 
-    /// The store lost them.
-    pub(super) fn lose(&mut self) {
-        self.came.clear();
+    /// All of them go to a store that lost them.
+    pub(super) fn store_again(&mut self) {
+        self.batch = self
+            .kept
+            .iter()
+            .map(|(cb, (_, row))| Write { table: Table::Receipts, key: cb.to_vec(), value: Some(row.clone()) })
+            .collect();
     }
 
     /// Forgets all.
     pub(super) fn forget(&mut self) {
-        let gone = core::mem::take(&mut self.came).into_iter().map(|(cb, _)| cb);
+        let gone = core::mem::take(&mut self.kept).into_iter().map(|(cb, _)| cb);
         self.batch.extend(gone.map(|cb| Write { table: Table::Receipts, key: cb.into(), value: None }));
     }
 
     /// Deletes what is too old and what is too much.
     fn tidy(&mut self, now: Millis) {
-        while let Some((cb, at)) = self.came.iter().min_by_key(|(_, at)| **at).map(|(cb, at)| (*cb, *at)) {
-            if self.came.len() <= KEPT && now.0.saturating_sub(at.0) <= KEEP_MS {
+        while let Some((cb, at)) = self.kept.iter().map(|(cb, (at, _))| (*cb, *at)).min_by_key(|(_, at)| *at) {
+            if self.kept.len() <= KEPT && now.0.saturating_sub(at.0) <= KEEP_MS {
                 return;
             }
-            self.came.remove(&cb);
+            self.kept.remove(&cb);
             self.batch.push(Write { table: Table::Receipts, key: cb.into(), value: None });
         }
     }

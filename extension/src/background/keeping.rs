@@ -122,7 +122,7 @@ impl Background {
             }
         };
         self.tell_all(format!(
-            "The browser's store was emptied while this ran. {} kept, with all settings. {gone}.",
+            "The browser's store was emptied while this ran. {} kept, with all receipts and settings. {gone}.",
             chats(kept, "that was open here is", "that were open here are")
         ));
         Ok(())

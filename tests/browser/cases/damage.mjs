@@ -1,6 +1,7 @@
 // A store that is damaged, full or emptied: what happened is told, only what is damaged begins anew, and no chat is lost
 // in silence.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { until } from "../extension.mjs";
 import { Mock } from "../market.mjs";
 
@@ -140,12 +141,18 @@ export const damage = [
       const message = await port.ended(running);
       assert.equal(message.phase, "complete");
       const said = await until("it is told", async () => (await notices(port)).find((text) => text.startsWith("The browser's store was emptied")));
-      assert.match(said, /2 chats that were open here are kept, with all settings\. 1 chat is gone: “The second question\?”\.$/);
+      assert.match(said, /2 chats that were open here are kept, with all receipts and settings\. 1 chat is gone: “The second question\?”\.$/);
       await begin_again(port);
       assert.equal((await port.heard("conversations")).length, 2);
       await all_there(port, [first, message]);
       await port.usable(3);
       assert.equal((await port.answer("And after?")).phase, "complete", "the network is kept too");
+      // Of both chats from before, of the answer that ran meanwhile, and of the one after it.
+      const panel = await browser.panel("tab");
+      await panel.go("/usage");
+      const [download] = await Promise.all([panel.page.waitForEvent("download"), panel.at("export-receipts").click()]);
+      const { receipts } = JSON.parse(await readFile(await download.path(), "utf8"));
+      assert.equal(receipts.length, 4, "all receipts are kept");
     },
   },
 ];

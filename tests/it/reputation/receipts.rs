@@ -4,7 +4,7 @@
 use crate::network::{FAST_MODEL, add, discovered, ends, question};
 use privacyai::{
     client::{Ask, AskId, Choice, Client, Effect, End, Event, Input, Profile},
-    effect::{Batch, Millis, Row, Table},
+    effect::{Batch, Millis, Row, Table, Write},
     envelope::{
         bundle,
         frame::{FINAL, Frame},
@@ -404,6 +404,32 @@ fn receipts_are_kept_for_ninety_days_and_not_without_end() {
     assert_eq!(gone, [old.key, junk.key]);
     let many: Vec<Row> = (0..2_050).map(|n| row(n, NOW.0 - 2_050 + u64::from(n))).collect();
     assert_eq!(deleted(&Scene::new(many.clone(), Vec::new()).1), [many[0].key.clone(), many[1].key.clone()]);
+}
+
+#[test]
+fn receipts_go_to_a_store_that_lost_them() {
+    let (mut scene, _) = Scene::new(Vec::new(), Vec::new());
+    let kept = |effects: &[Effect]| {
+        let writes = batch_with(effects, Table::Receipts).into_iter().flatten();
+        writes.filter(|write| write.table == Table::Receipts).cloned().collect::<Vec<_>>()
+    };
+    let answered = |scene: &mut Scene| {
+        let opened = scene.ask();
+        let records = [&opened.records[..], &[scene.sign(&opened.receipt)]].concat();
+        kept(&scene.answer(&opened, &records))
+    };
+    let one = answered(&mut scene);
+    let row = |write: &Write| Row {
+        table: write.table,
+        key: write.key.clone(),
+        value: write.value.clone().expect("it is written"),
+    };
+    // One from before this start, one of it.
+    let (mut scene, _) = Scene::new(one.iter().map(row).collect(), Vec::new());
+    scene.rng = rng(91);
+    let mut both = [one, answered(&mut scene)].concat();
+    both.sort_by(|a, b| a.key.cmp(&b.key));
+    assert_eq!((both.len(), kept(&scene.handle(Input::StoreLost))), (2, both));
 }
 
 #[test]
