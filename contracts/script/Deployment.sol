@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {VmSafe} from "forge-std/Vm.sol";
 import {stdJson} from "forge-std/StdJson.sol";
 import {AccessGate} from "../src/AccessGate.sol";
+import {Courts} from "../src/Courts.sol";
 import {InferenceChannels} from "../src/InferenceChannels.sol";
 import {InferenceGovernor} from "../src/InferenceGovernor.sol";
 import {InferenceToken} from "../src/InferenceToken.sol";
@@ -85,7 +86,7 @@ abstract contract Deployment {
         c.votes = new VotesAggregator(c.token, c.registry);
         c.governor = new InferenceGovernor(c.votes, Timelock(payable(timelock)), p.rules);
         Timelock.Call[] memory first = new Timelock.Call[](1);
-        first[0] = Timelock.Call(address(c.registry), abi.encodeCall(ProviderRegistry.setCourt, (address(c.court))));
+        first[0] = Timelock.Call(address(c.registry), abi.encodeCall(Courts.setCourt, (address(c.court))));
         c.timelock = new Timelock(p.timelockDelay, address(c.governor), first);
         c.members = new MembershipRegistry(c.token, c.params, c.registry, p.memberExit);
         c.gate = new AccessGate(c.token, c.registry, c.channels, c.params);

@@ -9,20 +9,18 @@ import {EIP712} from "solady/utils/EIP712.sol";
 import {Funding} from "./Funding.sol";
 import {IParams} from "./interfaces/IParams.sol";
 import {IProviderRegistry} from "./interfaces/IProviderRegistry.sol";
+import {Leaves} from "./Leaves.sol";
 import {Keys} from "./libraries/Keys.sol";
 import {Poseidon} from "./libraries/Poseidon.sol";
-import {
-    ACTIVE, DEPOSIT, INVITATION, LEAVING, OPEN_DOOR, SLASHED, STAKE, SeatSlot, newSeat
-} from "./libraries/Seats.sol";
+import {ACTIVE, DEPOSIT, INVITATION, LEAVING, OPEN_DOOR, SLASHED, STAKE, SeatSlot} from "./libraries/Seats.sol";
 
 /// @title The members who may use the free daily quota, as the leaves of a tree that is not on the chain.
-/// @notice A member is a commitment, Poseidon1(secret), with a tier and a last day; clients and workers build the tree from
-/// `LeafSet` and `acc` proves that they have every event. Four doors lead in: a deposit, a provider's stake, an invitation
+/// @notice A member is a commitment, Poseidon1(secret), with a tier and a last day. Four doors lead in: a deposit, a provider's stake, an invitation
 /// that a sponsor's deposit covers, and an open door with a puzzle. Door and payer are public, no use is. One who uses a
 /// number twice reveals its secret, and whoever sends it here takes the seat.
 /// @dev No door reads a bare balance: the same tokens moved through many accounts would open many seats. Governance sets
 /// prices, caps and the limit, and can touch no deposit and no seat.
-contract MembershipRegistry is Funding, EIP712 {
+contract MembershipRegistry is Leaves, Funding, EIP712 {
     /// A sponsor's word: whoever holds `key` may take a seat at its cost, once. The sender gets `fee` of it.
     struct Invitation {
         address sponsor;
@@ -39,13 +37,6 @@ contract MembershipRegistry is Funding, EIP712 {
         uint40 freeAt;
     }
 
-    /// The next leaf, and what the open door gave on `day`.
-    struct Head {
-        uint32 next;
-        uint32 day;
-        uint32 openSeats;
-    }
-
     /// Who sends an exit for a fee that is paid with the deposit.
     struct Errand {
         address relayer;
@@ -58,8 +49,6 @@ contract MembershipRegistry is Funding, EIP712 {
     bytes32 internal constant ACCEPT_TYPE = keccak256("Accept(address sponsor,uint256 commitment)");
     bytes32 internal constant EXIT_TYPE = keccak256("Exit(uint256 commitment,uint96 fee,uint40 deadline)");
 
-    /// The leaves of a tree of depth 20.
-    uint32 public constant MAX_SEATS = 1 << 20;
     uint16 public constant MAX_TIER = 64;
     /// Days that a seat of a door lasts: the open one's, a stake's between two renewals, an invitation's at most.
     uint32 public constant OPEN_DAYS = 30;
@@ -81,10 +70,6 @@ contract MembershipRegistry is Funding, EIP712 {
     /// Seconds from `requestExit` to `withdraw`: the current and the previous epoch, gossip and clocks, in production.
     uint40 public immutable EXIT_DELAY;
 
-    /// The chain of leaves: acc = keccak256(acc, commitment, index, tier, validUntil) for each `LeafSet`, a word each.
-    bytes32 public acc;
-    Head internal head;
-    mapping(uint256 commitment => SeatSlot) internal seats;
     /// The payer of a deposit, the sponsor of an invitation, the provider of a stake; once slashed, the reporter.
     mapping(uint256 commitment => bytes32) internal holders;
     mapping(uint256 commitment => Errand) internal errands;
@@ -95,8 +80,6 @@ contract MembershipRegistry is Funding, EIP712 {
     /// In which block a slash was committed.
     mapping(bytes32 hash => uint256) internal commits;
 
-    /// A leaf changed; tier 0 is no leaf any more.
-    event LeafSet(uint256 indexed commitment, uint32 index, uint16 tier, uint32 validUntil);
     event Joined(uint256 indexed commitment, uint8 door, bytes32 indexed holder, uint96 cover);
     event ToppedUp(uint256 indexed commitment, uint96 cover);
     event ExitRequested(uint256 indexed commitment, uint40 exitAt);
@@ -108,9 +91,6 @@ contract MembershipRegistry is Funding, EIP712 {
     event InvitationSpent(address indexed sponsor, address indexed key);
 
     error BadBounds();
-    error BadCommitment();
-    error CommitmentUsed();
-    error TreeFull();
     error BadTier();
     error StaleBlock();
     error PuzzleUnsolved();
@@ -415,11 +395,6 @@ contract MembershipRegistry is Funding, EIP712 {
         return _payerOf(commitment, seats[commitment]);
     }
 
-    /// @notice How many leaves were ever set: the next one's index.
-    function seatCount() external view returns (uint32) {
-        return head.next;
-    }
-
     /// @notice The seats that the open door still gives today.
     function openSeatsLeft() external view returns (uint256) {
         uint256 cap = PARAMS.get(Keys.OPEN_SEATS_DAILY);
@@ -444,11 +419,6 @@ contract MembershipRegistry is Funding, EIP712 {
     /// where parameters have no delay: there the day's last word counts.
     function limitAt(uint32 epoch) external view returns (uint64) {
         return PARAMS.valueAt(Keys.FREE_DAILY, (uint256(epoch) + 1) * 1 days - 1);
-    }
-
-    /// @notice The epoch: the UTC day's number.
-    function today() public view returns (uint32) {
-        return uint32(block.timestamp / 1 days);
     }
 
     /// @notice The hash that is signed for a struct hash: EIP-712 with this contract's domain.
@@ -486,29 +456,12 @@ contract MembershipRegistry is Funding, EIP712 {
         _take(commitment, head, amount, tier, until, door);
     }
 
-    /// Takes the next place of the tree.
-    function _take(uint256 commitment, Head memory h, uint96 amount, uint16 tier, uint32 until, uint8 door) private {
-        require(commitment != 0 && commitment < Poseidon.P, BadCommitment());
-        require(SeatSlot.unwrap(seats[commitment]) == 0, CommitmentUsed());
-        uint32 index = h.next;
-        require(index < MAX_SEATS, TreeFull());
-        h.next = index + 1;
-        head = h;
-        seats[commitment] = newSeat(amount, tier, until, index, door);
-        _leaf(commitment, index, tier, until);
-    }
-
     function _leave(uint256 commitment, SeatSlot s) private {
         uint40 time = uint40(block.timestamp) + EXIT_DELAY;
         seats[commitment] = s.asLeaving(time);
         if (s.door() == STAKE) stakeDoors[holders[commitment]].freeAt = time;
         emit ExitRequested(commitment, time);
         _leaf(commitment, s.index(), 0, 0);
-    }
-
-    function _leaf(uint256 commitment, uint32 index, uint16 tier, uint32 until) private {
-        acc = keccak256(abi.encode(acc, commitment, index, tier, until));
-        emit LeafSet(commitment, index, tier, until);
     }
 
     function _stakeFor(bytes32 providerId, uint16 tier) private view returns (uint96 amount) {

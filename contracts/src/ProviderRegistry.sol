@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC6372} from "@openzeppelin/contracts/interfaces/IERC6372.sol";
 import {Votes} from "@openzeppelin/contracts/governance/utils/Votes.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Courts} from "./Courts.sol";
 import {Funding} from "./Funding.sol";
 import {IParams} from "./interfaces/IParams.sol";
 import {IProviderRegistry} from "./interfaces/IProviderRegistry.sol";
@@ -15,9 +16,8 @@ import {RootKeys} from "./RootKeys.sol";
 /// @notice A provider is a P-256 root key. Its payee proves the key by a root signature that names the payee, and proves
 /// itself by sending it. The owner stakes; the stake and its votes stay the owner's, whoever the payee is, until the court
 /// takes some of it. Leaving takes UNBONDING, within which the court can still freeze and slash.
-/// @dev The root key cannot touch the stake, nor can governance: it names the court, and a new court only comes after a
-/// delay in which every staker can leave.
-contract ProviderRegistry is IProviderRegistry, Funding, Votes {
+/// @dev The root key cannot touch the stake, nor can governance: it names the court (see Courts).
+contract ProviderRegistry is Courts, Funding, Votes {
     /// A root key and its signature over the binding message.
     struct Root {
         bytes32 qx;
@@ -55,14 +55,10 @@ contract ProviderRegistry is IProviderRegistry, Funding, Votes {
     uint40 public constant MAX_FREEZE = 90 days;
     uint40 public constant MAX_UNBONDING = 30 days;
 
-    /// The timelock: names the court and the tiers.
-    address public immutable GOVERNANCE;
     IParams public immutable PARAMS;
     RootKeys public immutable ROOT_KEYS = new RootKeys();
     /// Seconds from `unstake` to `withdraw`.
     uint40 public immutable UNBONDING;
-    /// Seconds from naming a new court to its term: twice the unbonding, so that every staker can leave before.
-    uint40 public immutable COURT_DELAY;
 
     mapping(bytes32 providerId => Provider) internal providers;
     mapping(bytes32 providerId => Stake) internal stakes;
@@ -72,33 +68,15 @@ contract ProviderRegistry is IProviderRegistry, Funding, Votes {
     /// What an account has here in all: its votes, before delegation.
     mapping(address owner => uint256) internal units;
 
-    /// Who may freeze and slash; zero until governance names the first.
-    address public court;
-    /// Counts the courts.
-    uint40 public courtTerm;
-    address public nextCourt;
-    uint40 public nextCourtFrom;
-
     constructor(IERC20 token, IParams params, address governance, uint40 unbonding_)
+        Courts(governance, 2 * uint256(unbonding_))
         Funding(token)
         EIP712("PrivacyAI Provider Registry", "1")
     {
         require(address(params) != address(0) && governance != address(0), ZeroAddress());
         require(unbonding_ != 0 && unbonding_ <= MAX_UNBONDING, BadBounds());
         PARAMS = params;
-        GOVERNANCE = governance;
         UNBONDING = unbonding_;
-        COURT_DELAY = 2 * unbonding_;
-    }
-
-    modifier onlyCourt() {
-        require(msg.sender == court, NotCourt(msg.sender));
-        _;
-    }
-
-    modifier onlyGovernance() {
-        require(msg.sender == GOVERNANCE, NotGovernance(msg.sender));
-        _;
     }
 
     // ------------------------------------------------------------------------------------------------ identity
@@ -295,27 +273,6 @@ contract ProviderRegistry is IProviderRegistry, Funding, Votes {
         _pay(to, amount);
     }
 
-    /// @notice Names a court: the first takes office at once, a later one after COURT_DELAY by `seatCourt`.
-    function setCourt(address next) external onlyGovernance {
-        require(next != address(0), ZeroAddress());
-        if (court == address(0)) {
-            _seat(next);
-            return;
-        }
-        nextCourt = next;
-        nextCourtFrom = uint40(block.timestamp) + COURT_DELAY;
-        emit CourtProposed(next, nextCourtFrom);
-    }
-
-    /// @notice Puts the named court in office once its time has come; anyone may send it. What the one before froze is free.
-    function seatCourt() external {
-        require(nextCourt != address(0), NoCourtProposed());
-        require(block.timestamp >= nextCourtFrom, TooEarly());
-        _seat(nextCourt);
-        nextCourt = address(0);
-        nextCourtFrom = 0;
-    }
-
     /// @inheritdoc IProviderRegistry
     function setTier(bytes32 providerId, uint8 tier) external onlyGovernance {
         _known(providerId);
@@ -496,11 +453,5 @@ contract ProviderRegistry is IProviderRegistry, Funding, Votes {
     function _burnUnits(address owner, uint256 amount) private {
         units[owner] -= amount;
         _transferVotingUnits(owner, address(0), amount);
-    }
-
-    function _seat(address next) private {
-        court = next;
-        ++courtTerm;
-        emit CourtSet(next);
     }
 }
