@@ -34,14 +34,15 @@ const TYPICAL_TOKENS: u32 = 50;
 /// Times below this are equally quick to a person, in ms.
 const INSTANT_MS: u32 = 200;
 
-/// What matters how much to the user, each from 0 to 100.
+/// What matters how much to the user, each from 0 to 100. How reliably a provider answers is none of it: that multiplies
+/// the whole, whatever the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weights {
     /// Time to the first word.
     pub speed: u8,
     /// Price.
     pub price: u8,
-    /// Felt and measured quality.
+    /// The user's stars.
     pub reputation: u8,
     /// Free slots now.
     pub load: u8,
