@@ -31,3 +31,8 @@ bind!(token, InferenceToken, "abi/InferenceToken.json");
 bind!(params, Params, "abi/Params.json");
 bind!(registry, ProviderRegistry, "abi/ProviderRegistry.json");
 bind!(court, QualityCourt, "abi/QualityCourt.json");
+bind!(members, MembershipRegistry, "abi/MembershipRegistry.json");
+bind!(gate, AccessGate, "abi/AccessGate.json");
+bind!(splitter, RevenueSplitter, "abi/RevenueSplitter.json");
+bind!(votes, VotesAggregator, "abi/VotesAggregator.json");
+bind!(timelock, Timelock, "abi/Timelock.json");

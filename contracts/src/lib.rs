@@ -4,16 +4,24 @@
 //! What is signed is computed here and in Solidity alike; `tests/vectors/contracts.json` holds both to the same values.
 
 mod abi;
+mod binding;
 mod channel;
+mod permit;
 mod refusal;
 
 pub use abi::channels::Funding::Authorization;
 pub use abi::channels::Ledger::Terms as SessionTerms;
-pub use abi::{InferenceChannels, InferenceGovernor, InferenceToken, Params, ProviderRegistry, QualityCourt};
+pub use abi::registry::Funding::Permit as StakePermit;
+pub use abi::{
+    AccessGate, InferenceChannels, InferenceGovernor, InferenceToken, MembershipRegistry, Params, ProviderRegistry,
+    QualityCourt, RevenueSplitter, Timelock, VotesAggregator,
+};
 pub use alloy_primitives::{Address, B256, U256, address, b256};
 pub use alloy_sol_types as sol;
+pub use binding::Binding;
 pub use channel::{Channel, Channels, Funding, Terms};
-pub use refusal::explain;
+pub use permit::TokenPermit;
+pub use refusal::{explain, explain_of};
 
 /// Every vector's name with the value that this crate computes, for the check against the file.
 #[doc(hidden)]

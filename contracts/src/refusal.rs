@@ -1,92 +1,121 @@
 //! Why a contract refused, in words: what is wrong and what to do about it.
 
-use crate::abi::Params::ParamsErrors as P;
-use crate::abi::{InferenceChannels::InferenceChannelsErrors as E, InferenceToken::InferenceTokenErrors as T};
-use alloy_sol_types::SolInterface as _;
+mod words;
 
-/// Words for the data that a call reverted with, or for the four bytes of a batch's skipped row.
+use alloy_primitives::{Address, Selector, U256, hex, keccak256};
+use alloy_sol_types::SolError as _;
+use std::sync::LazyLock;
+use words::WORDS;
+
+/// Words for the data that a call of `contract` reverted with, or for the four bytes of a batch's skipped row. Contracts
+/// of its own that it called may have refused too.
+#[must_use]
+pub fn explain_of(contract: &str, data: &[u8]) -> String {
+    let Some((selector, arguments)) = data.split_first_chunk() else {
+        return "the contract refused without a reason".to_owned();
+    };
+    let selector = Selector::from(*selector);
+    let known = || SELECTORS.iter().zip(WORDS).filter(|(known, _)| **known == selector).map(|(_, row)| row);
+    let row = known().find(|(of, ..)| *of == contract || of.is_empty()).or_else(|| known().next());
+    if let Some((_, _, words)) = row {
+        return fill(words, arguments);
+    }
+    if let Ok(said) = alloy_sol_types::Revert::abi_decode(data) {
+        let plain: String = said.reason.chars().filter(|letter| !letter.is_control()).take(MAX_SAID).collect();
+        return format!("the contract says: {plain}");
+    }
+    if selector == selector_of("Panic(uint256)") {
+        return format!("the contract met numbers that it cannot work with (panic {:#x})", word(arguments, 0));
+    }
+    format!("the contract refused for a reason this version does not know (0x{})", hex::encode(data))
+}
+
+/// As [`explain_of`], where nobody knows which contract it was.
 #[must_use]
 pub fn explain(data: &[u8]) -> String {
-    if let Ok(error) = E::abi_decode(data) {
-        return channels(&error).to_owned();
-    }
-    if let Ok(error) = T::abi_decode(data) {
-        return token(&error);
-    }
-    if let Ok(error) = P::abi_decode(data) {
-        return params(&error);
-    }
-    format!("the contract refused for a reason this version does not know (0x{})", alloy_primitives::hex::encode(data))
+    explain_of("", data)
 }
 
-fn channels(error: &E) -> &'static str {
-    match error {
-        E::AlreadyClosing(_) => "the channel is being closed already; wait for its time, then finish the close",
-        E::BadBounds(_) => "the delays given to the contract do not fit each other",
-        E::BadSignature(_) => "the signature is not by the one it should be, or signs something else",
-        E::ChannelExists(_) => "this channel was opened before; open another with a new salt",
-        E::DayCapExceeded(_) => {
-            "the session key moved as much as it may today; wait for midnight UTC, or raise its cap"
-        }
-        E::DepositNotRaised(_) => "a top-up names the new deposit in all, and it is not above the one there is",
-        E::Expired(_) => "the signed message is too old; sign it again",
-        E::FeeAboveAmount(_) => "the relayer's fee is more than the amount itself",
-        E::InexactTransfer(_) => "the token takes a part of what is sent; only INFERENCE is taken",
-        E::InsufficientBalance(_) => "the payer's balance is too small; fund it first",
-        E::InvalidAccountNonce(_) => "another message of the payer was taken first; sign this one again",
-        E::NotClosing(_) => "nobody asked for this close; ask for it first",
-        E::NotOpen(_) => "there is no open channel of this payer, payee, key and salt",
-        E::NotPayer(_) => "only the payer or its session key may do this",
-        E::NothingToPay(_) => "nothing is earned that is not paid out already",
-        E::PayeeCapExceeded(_) => "the session key moved as much to this payee as it may; raise its cap or set it anew",
-        E::ReentrancyGuardReentrantCall(_) => "a call came back into the contract before it was done",
-        E::SafeERC20FailedOperation(_) => "the token did not move; is enough of it approved?",
-        E::SessionExpired(_) => "the session key has ended or was taken back; set a new one",
-        E::StaleVoucher(_) => "this voucher, or a higher one, is claimed already",
-        E::TooEarly(_) => "the time that the payee has to claim is not over yet",
-        E::ZeroAddress(_) => "an address is missing",
-        E::ZeroAmount(_) => "the amount is zero",
-    }
+/// Of the rows, in their order.
+static SELECTORS: LazyLock<Vec<Selector>> =
+    LazyLock::new(|| WORDS.iter().map(|(_, signature, _)| selector_of(signature)).collect());
+
+/// Characters of a reason in a contract's own words.
+const MAX_SAID: usize = 300;
+
+fn selector_of(signature: &str) -> Selector {
+    let hash = keccak256(signature);
+    Selector::from([hash[0], hash[1], hash[2], hash[3]])
 }
 
-fn token(error: &T) -> String {
-    match error {
-        T::ERC20InsufficientBalance(e) => format!("the account has {} and needs {}", e.balance, e.needed),
-        T::ERC20InsufficientAllowance(e) => {
-            format!("the contract may move {} and needs {}; approve more", e.allowance, e.needed)
+/// The words with the arguments in their places.
+fn fill(words: &str, arguments: &[u8]) -> String {
+    let mut filled = String::with_capacity(words.len());
+    let mut rest = words;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (place, after) = after.split_once('}').unwrap_or((after, ""));
+        filled.push_str(before);
+        let (index, how) = place.split_once(':').unwrap_or((place, ""));
+        filled.push_str(&shown(word(arguments, index.parse().unwrap_or(0)), how));
+        rest = after;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// An argument; zero where the data is cut short, as the four bytes of a skipped row are.
+fn word(arguments: &[u8], index: usize) -> U256 {
+    arguments.get(index * 32..index * 32 + 32).map_or(U256::ZERO, U256::from_be_slice)
+}
+
+fn shown(value: U256, how: &str) -> String {
+    match how {
+        "t" => tokens(value),
+        "k" => String::from_utf8_lossy(&value.to_be_bytes::<32>())
+            .trim_end_matches('\0')
+            .chars()
+            .filter(|letter| !letter.is_control())
+            .collect(),
+        "d" => span(value.saturating_to()),
+        "s" => state(value.saturating_to()).to_owned(),
+        // Addresses are the only numbers beyond 2^128 that an error carries.
+        _ if value.bit_len() > 128 && value.bit_len() <= 160 => {
+            Address::from_slice(&value.to_be_bytes::<32>()[12..]).to_string()
         }
-        T::ERC3009InvalidSignature(_) => {
-            "the authorization is not signed by the payer, or for another fee or channel".into()
-        }
-        T::ERC3009InvalidAuthorizationTime(_) => "the authorization is not valid now; sign it again".into(),
-        T::ERC3009UsedAuthorization(_) => "the authorization was used already".into(),
-        T::ERC2612ExpiredSignature(_) => "the permit is too old; sign it again".into(),
-        other => format!("the token refused: {other:?}"),
+        _ => value.to_string(),
     }
 }
 
-fn params(error: &P) -> String {
-    match error {
-        P::NotGovernance(_) => "only a vote changes a parameter".into(),
-        P::UnknownParam(e) => {
-            format!("there is no parameter {}", String::from_utf8_lossy(e.key.as_slice()).trim_end_matches('\0'))
-        }
-        P::DuplicateParam(_) => "a parameter is listed twice".into(),
-        P::OutOfBounds(e) => format!("{} is not within {} to {}", e.value, e.min, e.max),
+fn tokens(units: U256) -> String {
+    let digits = format!("{:0>19}", units.to_string());
+    let (whole, fraction) = digits.split_at(digits.len() - 18);
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.is_empty() { format!("{whole} INFERENCE") } else { format!("{whole}.{fraction} INFERENCE") }
+}
+
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// How a proposal stands, by OpenZeppelin's numbers.
+fn state(number: u64) -> &'static str {
+    match number {
+        0 => "waits for its vote",
+        1 => "is still voted on",
+        2 => "is canceled",
+        3 => "was defeated",
+        4 => "was voted through and is not queued yet",
+        5 => "is queued and has not been executed",
+        6 => "has expired",
+        7 => "is executed already",
+        _ => "is in another state than this needs",
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::abi::InferenceChannels;
-    use alloy_sol_types::SolError as _;
-
-    #[test]
-    fn says_what_to_do() {
-        let stale = InferenceChannels::StaleVoucher::SELECTOR;
-        assert!(explain(&stale).contains("claimed already"));
-        assert!(explain(&[1, 2, 3, 4]).contains("0x01020304"));
-        assert!(explain(&[]).contains("does not know"));
-    }
-}
+mod tests;

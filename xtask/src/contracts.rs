@@ -7,8 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Contracts whose ABIs Rust reads, from `contracts/abi/`.
-const BOUND: [&str; 6] =
-    ["InferenceChannels", "InferenceGovernor", "InferenceToken", "Params", "ProviderRegistry", "QualityCourt"];
+const BOUND: [&str; 11] = [
+    "AccessGate",
+    "InferenceChannels",
+    "InferenceGovernor",
+    "InferenceToken",
+    "MembershipRegistry",
+    "Params",
+    "ProviderRegistry",
+    "QualityCourt",
+    "RevenueSplitter",
+    "Timelock",
+    "VotesAggregator",
+];
 
 /// What to do with the contracts.
 #[derive(Args)]
