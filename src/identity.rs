@@ -145,6 +145,16 @@ impl RootKey {
     pub fn provider_id(&self) -> ProviderId {
         ProviderId::derive(&self.public())
     }
+
+    /// The point of the public half, x and y, as a contract takes it.
+    pub fn coordinates(&self) -> ([u8; 32], [u8; 32]) {
+        let point = self.0.verifying_key().to_sec1_point(false);
+        let (mut x, mut y) = ([0; 32], [0; 32]);
+        // 4 || x || y
+        x.copy_from_slice(&point.as_bytes()[1..33]);
+        y.copy_from_slice(&point.as_bytes()[33..65]);
+        (x, y)
+    }
 }
 
 /// Verifies a signature over `label || 0 || body`. High-S is refused: the P-256 crate and WebCrypto take both, and two

@@ -26,6 +26,7 @@ Environment:
   PROVIDER_NAME      name that users see; default PROVIDER_ID
   MARKETPLACE_MODE   local (default): this machine only, free ports; or network
   ENABLE_ENCRYPTION  true; false is refused
+  CHAIN_PASSPHRASE   passphrase of the account's keystore, for `worker chain`; a file or the prompt is better
   ENABLE_PAYMENTS    false; true says that payments are not there yet
   XDG_STATE_HOME     state lies in $XDG_STATE_HOME/privacyai/<PROVIDER_ID>, by default ~/.local/state/...
   RUST_LOG           levels of the log on stderr, such as info or privacyai_worker=debug
@@ -78,6 +79,8 @@ pub enum Command {
     CheckConfig,
     /// Print the link that users paste to join through the workers running here
     Invite,
+    /// Register, stake, claim, pay out and vote: the account and the contracts
+    Chain(crate::chain::command::Chain),
     /// Fetch, list and remove models of the catalogue
     #[command(subcommand)]
     Model(Model),

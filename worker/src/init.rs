@@ -51,6 +51,13 @@ pub const TEMPLATE: &str = r#"# Configuration of one provider. Everything that i
 # metrics = "127.0.0.1:9464"        # dashboard and metrics, loopback only; default: any free port
 # requests_per_minute = 600         # questions taken a minute for each hour's key; 0 for no limit
 
+# The contracts, for `worker chain`; its flags of the same names stand above this.
+[chain]
+# rpc = "http://127.0.0.1:8545"     # a node of the chain; it learns your address, so prefer your own
+# contracts = "contracts.json"      # the JSON that the contracts' deployment wrote, beside this file
+# keystore = "account.json"         # made by `worker chain account new`
+# passphrase_file = "passphrase"    # or a systemd credential; default: $CHAIN_PASSPHRASE, or asked for
+
 # The embedded engine with a small model; fetch it once with `worker model pull smollm2`.
 [[backend]]
 name = "demo"

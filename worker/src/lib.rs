@@ -2,8 +2,10 @@
 //!
 //! [`run`] puts it together: [`config`] says what is wanted, [`state`] and [`storage`] keep who the provider is,
 //! [`ports`] starts the Waku node, [`fleet`] what runs models, and [`serve`] is the loop between them and the core.
-//! [`metrics`], [`tally`] and [`dashboard`] show the operator what is going on.
+//! [`metrics`], [`tally`] and [`dashboard`] show the operator what is going on. [`chain`] is apart: the contracts, by
+//! commands of the operator.
 
+pub mod chain;
 pub mod cli;
 pub mod config;
 pub mod dashboard;

@@ -2,6 +2,7 @@
 
 use clap::Parser as _;
 use privacyai_worker::{
+    chain,
     cli::{self, Cli, Command},
     config::{Config, ConfigError, Environment, Flags},
     doctor, dumps,
@@ -34,10 +35,10 @@ fn main() -> ExitCode {
 }
 
 fn execute(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
-    if matches!(cli.command, Command::Run(_) | Command::Node(_))
+    if matches!(cli.command, Command::Run(_) | Command::Node(_) | Command::Chain(_))
         && let Err(error) = dumps::forbid()
     {
-        eprintln!("note: core dumps cannot be switched off ({error}): a crash may write questions to the disk");
+        eprintln!("note: core dumps cannot be switched off ({error}): a crash may write questions or keys to the disk");
     }
     let look_up = |name: &str| std::env::var(name).ok();
     let serve = match &cli.command {
@@ -83,6 +84,12 @@ fn execute(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             let format = if json { Format::Json } else { Format::Lines };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             println!("{}", runtime.block_on(status::ask(&base, &config.provider_id, format))?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Chain(command) => {
+            let settings = chain::settings::Settings::new(command.flags, &config, &base);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(chain::execute(command.command, &settings))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Run(_) => {

@@ -9,7 +9,7 @@ use crate::{
     network,
     ports::{self, Started},
     serve::{self, Edge, End},
-    state::{self, StateFolder},
+    state::{self, StateError, StateFolder},
     status::Facts,
     storage::SqliteStorage,
     tally::Tally,
@@ -128,6 +128,18 @@ fn edge_runtime() -> std::io::Result<runtime::Runtime> {
 pub fn root_key(folder: &StateFolder) -> Result<RootKey, Box<dyn Error>> {
     let secret = folder.secret(ROOT_KEY, || RootKey::generate(&mut UnwrapErr(SysRng)).to_bytes())?;
     RootKey::from_bytes(&secret).map_err(|_| state::StateError::Damaged(folder.path().join(ROOT_KEY)).into())
+}
+
+/// The root key of a worker that may be running: it is only read. None where there is none yet.
+///
+/// # Errors
+/// When others can read the file, or it is no key.
+pub fn existing_root_key(base: &Path, provider_id: &str) -> Result<Option<RootKey>, StateError> {
+    let path = base.join(provider_id).join(ROOT_KEY);
+    if !path.exists() {
+        return Ok(None);
+    }
+    RootKey::from_bytes(&*state::read_secret(&path)?).map(Some).map_err(|_| StateError::Damaged(path))
 }
 
 /// The root key's name in the state folder.

@@ -159,16 +159,18 @@ fn market(modules: &[&str]) -> Result<Count, Failure> {
 }
 
 /// The Solidity: unit tests of every revert, fuzz tests, invariants, gas against its snapshots, ABIs as Rust reads them,
-/// and all of it on a chain of this machine, driven from Rust.
+/// and all of it on a chain of this machine, driven from Rust and by the operator's commands.
 fn contracts(deep: bool) -> Result<Count, Failure> {
     contracts::install()?;
     let tests = counted(&mut contracts::tests(deep), "forge test", forge_line)?;
     let gas = counted(&mut contracts::gas(true), "forge test (gas)", forge_line)?;
     contracts::abi(true)?;
     let state = chain::saved()?;
+    let worker = setup::worker()?;
     let mut chain = cargo();
     chain.args(["test", "--package", "privacyai-contracts", "--features", "rpc", "--no-fail-fast"]);
     chain.env("ANVIL", contracts::binary("anvil")).env("CHAIN_STATE", &state.file).env("CHAIN_CONTRACTS", &state.list);
+    chain.env("WORKER", worker);
     let rust = counted(&mut chain, "the contracts from Rust", cargo_line)?;
     Ok(sum([tests, gas, rust, Count { passed: 1, ..Count::default() }]))
 }

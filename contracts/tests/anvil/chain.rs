@@ -49,6 +49,11 @@ impl Chain {
         Self { anvil, provider, contracts: serde_json::from_str(&contracts).unwrap() }
     }
 
+    /// Where it answers.
+    pub fn url(&self) -> String {
+        self.anvil.endpoint()
+    }
+
     /// An account with ether and 50,000,000 INFERENCE.
     pub fn account(&self, index: usize) -> PrivateKeySigner {
         assert!(index < ACCOUNTS);

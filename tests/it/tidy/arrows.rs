@@ -81,10 +81,11 @@ fn rooms_of_the_core_look_down() {
 #[test]
 fn crates_know_only_whom_they_may() {
     let mut findings = Findings::default();
-    let rules: [(&str, &[&str]); 5] = [
+    let rules: [(&str, &[&str]); 6] = [
         ("Cargo.toml", &[]),
         ("worker/waku/Cargo.toml", &[]),
-        ("worker/Cargo.toml", &["privacyai", "privacyai-waku"]),
+        ("contracts/Cargo.toml", &[]),
+        ("worker/Cargo.toml", &["privacyai", "privacyai-contracts", "privacyai-waku"]),
         ("extension/Cargo.toml", &["privacyai"]),
         ("xtask/Cargo.toml", &[]),
     ];

@@ -4,6 +4,7 @@ use super::{
     Backend, BackendKind, Config, ConfigError, DEFAULT_MODEL, DEFAULT_PROVIDER_ID, DEFAULT_REQUESTS_PER_MINUTE,
     DEFAULT_TCP_PORT, DEFAULT_WS_PORT, Environment, Flags, Listen, Mode, Place, Port, Quant, Weights,
     backends::{check_backends, default_threads},
+    chain::check_chain,
     environment::{PROVIDER_ID_FIX, check_provider_id, check_provider_name, parse_mode},
     file::{self, File},
     models::{add_implied_models, check_models},
@@ -131,6 +132,7 @@ pub(super) fn check(
     if models.iter().any(|model| model.price_in > 0 || model.price_out > 0) {
         notices.push("prices are announced; nobody is charged, because payments are not there yet".to_owned());
     }
+    let chain = check_chain(&source, &file.chain)?;
     Ok(Config {
         source: path.map(Path::to_owned),
         provider_id,
@@ -142,6 +144,7 @@ pub(super) fn check(
         requests_per_minute,
         backends,
         models,
+        chain,
         notices,
     })
 }
@@ -268,6 +271,8 @@ mod tests {
         refuses("[worker]\nmetrics = \"0.0.0.0:9464\"\n", 2, "not loopback");
         refuses("[worker]\nrequests_per_minute = 60001\n", 2, "out of range");
         refuses("[worker]\nrequests_per_minute = -1\n", 2, "u32");
+        refuses("[chain]\nrpc = \"127.0.0.1:8545\"\n", 2, "no http or https");
+        refuses("[chain]\nkey = \"0x1\"\n", 2, "unknown field `key`");
         refuses("[[backend]]\nname = \"a\"\nkind = \"magic\"\n", 3, "\"magic\" is no kind");
         refuses("[[backend]]\nname = \"a\"\nkind = \"ollama\"\n", 1, "\"a\" serves no model");
         refuses("[[backend]]\nname = \"a\"\nkind = \"ollama\"\nmodel = \"m\"\n", 4, "[[model]]");

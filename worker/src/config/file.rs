@@ -12,6 +12,8 @@ pub(super) struct File {
     #[serde(default)]
     pub worker: Worker,
     #[serde(default)]
+    pub chain: Chain,
+    #[serde(default)]
     pub backend: Vec<Spanned<Backend>>,
     #[serde(default)]
     pub model: Vec<Spanned<Model>>,
@@ -31,6 +33,16 @@ pub(super) struct Worker {
     pub external: Option<Vec<Spanned<String>>>,
     pub metrics: Option<Spanned<String>>,
     pub requests_per_minute: Option<Spanned<u32>>,
+}
+
+/// `[chain]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Chain {
+    pub rpc: Option<Spanned<String>>,
+    pub contracts: Option<PathBuf>,
+    pub keystore: Option<PathBuf>,
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// `[[backend]]`

@@ -2,11 +2,13 @@
 //! place and says what to do about it.
 
 mod backends;
+mod chain;
 mod check;
 mod environment;
 mod file;
 mod models;
 
+pub use chain::Chain;
 pub use environment::{DEFAULT_PROVIDER_ID, Environment, MAX_PROVIDER_ID_BYTES, MAX_PROVIDER_NAME_BYTES, Mode};
 
 use crate::inference::openai::Timeouts;
@@ -55,6 +57,8 @@ pub struct Config {
     pub backends: Vec<Backend>,
     /// What is offered.
     pub models: Vec<Model>,
+    /// Of `worker chain`.
+    pub chain: Chain,
     /// What the operator should know, one line each.
     pub notices: Vec<String>,
 }

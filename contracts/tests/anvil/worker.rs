@@ -1,0 +1,240 @@
+//! The real `worker chain` against a chain: `cargo xtask test contracts` names the program with `WORKER`.
+
+use crate::chain::{Chain, compact, person, tokens};
+use alloy::primitives::{Address, B256, hex, keccak256};
+use alloy::providers::Provider as _;
+use privacyai_contracts::{Channel, InferenceChannels, InferenceToken, Params};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+/// Anvil's first account under the passphrase "anvil", with the cheapest scrypt there is: its key is public.
+const FIRST: &str = include_str!("first.json");
+
+/// A machine of an operator: a state folder, and the files that it names.
+struct Operator {
+    folder: PathBuf,
+    url: String,
+}
+
+impl Operator {
+    fn new(name: &str, chain: &Chain) -> Self {
+        let folder = std::env::temp_dir().join(format!("privacyai-chain-{}-{name}", std::process::id()));
+        let state = folder.join("privacyai/provider");
+        fs::create_dir_all(&state).unwrap();
+        fs::write(folder.join("first.json"), FIRST).unwrap();
+        fs::write(folder.join("passphrase"), "anvil\n").unwrap();
+        let operator = Self { folder, url: chain.url() };
+        operator.configure(&std::env::var("CHAIN_CONTRACTS").unwrap());
+        operator
+    }
+
+    /// The configuration names the contracts and the account; the flags name the node.
+    fn configure(&self, contracts: &str) {
+        let path = |name: &str| self.folder.join(name).display().to_string();
+        let text = format!(
+            "[chain]\nrpc = {:?}\ncontracts = {contracts:?}\nkeystore = {:?}\npassphrase_file = {:?}\n",
+            self.url,
+            path("first.json"),
+            path("passphrase")
+        );
+        fs::write(self.folder.join("w.toml"), text).unwrap();
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    /// Runs it; what it said, and whether it did what it was asked to.
+    fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let program = std::env::var("WORKER").expect("WORKER is not set; run this by `cargo xtask test contracts`");
+        let mut command = Command::new(program);
+        command.env("XDG_STATE_HOME", &self.folder).stdin(Stdio::null());
+        command.env_remove("CHAIN_PASSPHRASE").env_remove("PROVIDER_ID");
+        command.arg("--config").arg(self.folder.join("w.toml")).args(arguments);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), said.into_owned())
+    }
+
+    fn done(&self, arguments: &str, words: &[&str]) -> String {
+        self.check(arguments, words, true)
+    }
+
+    fn refused(&self, arguments: &str, words: &[&str]) {
+        self.check(arguments, words, false);
+    }
+
+    fn check(&self, arguments: &str, words: &[&str], expected: bool) -> String {
+        let (succeeded, said) = self.run(&arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!(succeeded, expected, "{arguments}: {said}");
+        for word in words {
+            assert!(said.contains(word), "{arguments}: {word:?} is not in: {said}");
+        }
+        said
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[tokio::test]
+async fn an_operator_registers_stakes_and_leaves() {
+    let chain = Chain::start();
+    let first = chain.account(0).address();
+    let operator = Operator::new("stakes", &chain);
+    operator.refused("chain register --yes", &["no root key yet", "worker init"]);
+    operator.done("init", &["provider provider"]);
+    operator.done("chain status", &["no; `worker chain register`", "holds", "50000000 INFERENCE", "ETH"]);
+    operator.refused("chain stake 1 --yes", &["not registered"]);
+
+    // Tried, and nothing sent.
+    let height = chain.provider.get_block_number().await.unwrap();
+    operator.done("chain register --dry-run", &["gas at", "gwei", "ETH, at most", "nothing is sent"]);
+    operator.refused("chain register", &["nobody is here to confirm", "--yes"]);
+    assert_eq!(chain.provider.get_block_number().await.unwrap(), height);
+
+    operator.done("chain register --uri ipfs://me --yes", &["Bind provider", "done in block"]);
+    operator.done("chain register --yes", &["registered already"]);
+    operator.done("chain status", &[&first.to_string(), "ipfs://me", "0 INFERENCE"]);
+    operator.done("chain stake 1500.5 --dry-run", &["the contract accepts it"]);
+    operator.done("chain stake 1500.5 --yes", &["Stake 1500.5 INFERENCE", "done in block"]);
+    operator.refused("chain stake 60000000 --yes", &["the account has 49998499.5 INFERENCE"]);
+    let json = operator.done("chain status --json", &[]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["stake"], &json["listed"]), (&"1500.5 INFERENCE".into(), &"yes".into()), "{json}");
+
+    // Refusals of the contract, in words.
+    operator.refused("chain unstake 2000 --yes", &["there is not as much stake as that"]);
+    operator.refused("chain withdraw --yes", &["nothing is on its way out"]);
+    operator.done("chain unstake 1500.5 --yes", &["withdraw` pays it in 2 min"]);
+    operator.refused("chain withdraw --yes", &["has not waited long enough"]);
+    operator.done("chain status", &["1500.5 INFERENCE, in 2 min"]);
+    chain.pass(121).await;
+    operator.done("chain withdraw --yes", &["done in block"]);
+    let call = InferenceToken::balanceOfCall { account: first };
+    assert_eq!(chain.ask(chain.at("token"), call).await, tokens(5_000_000_000));
+}
+
+#[tokio::test]
+async fn an_operator_brings_a_vote_through() {
+    let chain = Chain::start();
+    let operator = Operator::new("votes", &chain);
+    // Held tokens vote once they are delegated.
+    let propose = "chain propose param freeDaily 5 --description Five --yes";
+    operator.refused(propose, &["has votes of 0 INFERENCE, and a proposal needs 1000000 INFERENCE", "delegate"]);
+    operator.done("chain delegate --yes", &["done in block"]);
+    chain.pass(1).await;
+    operator.refused("chain propose param freeDaily 5000 --description Many --yes", &["freeDaily may be 1 to 1000"]);
+    operator.refused("chain propose param nonsense 5 --description What --yes", &["there is no parameter nonsense"]);
+    let said = operator.done(propose, &["Propose that freeDaily becomes 5; it is 3"]);
+    let id = said.lines().find_map(|line| line.strip_prefix("proposal ")).unwrap().to_owned();
+    operator.refused(propose, &["a proposal that is not decided yet"]);
+    chain.pass(2).await;
+    operator.done(&format!("chain status --proposal {id}"), &["is voted on", "voting ends"]);
+    operator.done(&format!("chain vote {id} for --reason good --yes"), &["Vote for proposal"]);
+    operator.refused(&format!("chain vote {id} against --yes"), &["voted on this already"]);
+    operator.refused(&format!("chain queue {id} --yes"), &["the proposal is still voted on"]);
+    chain.pass(25).await;
+    operator.done(&format!("chain queue {id} --yes"), &["carries it out in"]);
+    operator.refused(&format!("chain execute {id} --yes"), &["has not waited in the timelock"]);
+    chain.pass(41).await;
+    operator.done(&format!("chain execute {id} --yes"), &["done in block"]);
+    operator.done(&format!("chain status --proposal {id}"), &["executed", "50000000 INFERENCE"]);
+    let mut key = [0; 32];
+    key[..9].copy_from_slice(b"freeDaily");
+    assert_eq!(chain.ask(chain.at("params"), Params::getCall { key: key.into() }).await, 5);
+    operator.refused("chain vote 7 for --yes", &["there is no proposal 7"]);
+}
+
+#[tokio::test]
+async fn an_operator_claims_and_is_paid() {
+    let chain = Chain::start();
+    let operator = Operator::new("claims", &chain);
+    let (channels, payee, payer) = (chain.channels(), chain.account(0).address(), chain.account(1));
+    let approve = InferenceToken::approveCall { spender: channels.contract, value: tokens(1_000_000) };
+    chain.send(&payer, channels.token, approve).await;
+    let mut vouchers = Vec::new();
+    for (name, owed) in [("one", 3_u64), ("two", 4), ("closed", 0)] {
+        let session = person(name);
+        let channel = Channel { payer: payer.address(), payee, signer: session.address(), salt: keccak256(name) };
+        let Channel { signer, salt, .. } = channel;
+        if owed != 0 {
+            let open = InferenceChannels::openCall { payee, signer, salt, amount: tokens(1_000) };
+            chain.send(&payer, channels.contract, open).await;
+        }
+        // A lower one and the last; a channel that was never opened is passed over.
+        for owed in [owed + 1, owed + 2] {
+            let amount = u128::from(owed) * 1_000_000_000_000_000_000;
+            let id = channels.id(&channel);
+            let (r, vs) = compact(&session, channels.voucher(id, amount));
+            vouchers.push(serde_json::json!({
+                "payer": payer.address(), "payee": payee, "signer": signer, "salt": salt, "channelId": id,
+                "cumulativeAmount": amount.to_string(), "signature": hex::encode_prefixed([r, vs].concat()),
+            }));
+        }
+    }
+    let file = operator.file("vouchers.json", &serde_json::to_string(&vouchers).unwrap());
+    operator.refused("chain payout --yes", &["nothing is earned that is not paid out"]);
+    operator.done(&format!("chain claim {file} --dry-run"), &["Claim 11 INFERENCE by 3 vouchers", "nothing is sent"]);
+    assert!(chain.ask(channels.contract, InferenceChannels::earnedCall { payee }).await.is_zero());
+    operator.done(
+        &format!("chain claim {file} --yes"),
+        &["claimed 11 INFERENCE by 2 vouchers", "was passed over: there is no open channel"],
+    );
+    operator.refused(&format!("chain claim {file} --yes"), &["nothing can be claimed", "claimed already"]);
+    operator.done("chain status", &["11 INFERENCE, less a fee of 0.33 INFERENCE"]);
+    let till = Address::repeat_byte(0x77);
+    operator.done(&format!("chain payout --to {till} --yes"), &["Pay 10.67 INFERENCE", "done in block"]);
+    let call = InferenceToken::balanceOfCall { account: till };
+    assert_eq!(chain.ask(channels.token, call).await, tokens(1_067));
+    vouchers[0]["cumulativeAmount"] = "9".into();
+    let file = operator.file("vouchers.json", &serde_json::to_string(&vouchers).unwrap());
+    operator.refused(&format!("chain claim {file} --yes"), &["voucher 1: it is not signed by"]);
+}
+
+#[tokio::test]
+async fn what_an_operator_gets_wrong_is_said() {
+    let chain = Chain::start();
+    let operator = Operator::new("wrong", &chain);
+    operator.done("init", &[]);
+    let contracts = std::env::var("CHAIN_CONTRACTS").unwrap();
+    let text = fs::read_to_string(&contracts).unwrap();
+
+    let other = operator.file("other.json", &text.replace("31337", "1"));
+    operator.refused(&format!("chain status --contracts {other}"), &["a node of chain 31337", "on chain 1"]);
+    let registry = chain.at("registry");
+    let nobody = Address::repeat_byte(0x99);
+    let empty = operator.file("empty.json", &text.replace(&registry.to_string(), &nobody.to_string()));
+    operator.refused(&format!("chain register --yes --contracts {empty}"), &["no contract at", "\"registry\""]);
+    let swapped = operator.file("swapped.json", &text.replace(&registry.to_string(), &chain.at("token").to_string()));
+    operator.refused(&format!("chain register --yes --contracts {swapped}"), &["refused without a reason"]);
+    operator.refused("chain status --rpc http://127.0.0.1:1", &["127.0.0.1:1 cannot be reached"]);
+    operator.refused("chain status --rpc http://secret@127.0.0.1:1/key", &["cannot be reached"]);
+    let (_, said) = operator.run(&["chain", "status", "--rpc", "http://127.0.0.1:1/key"]);
+    assert!(!said.contains("key"), "an RPC's path may be a secret: {said}");
+    operator.refused("chain status --contracts nowhere.json", &["nowhere.json", "to fix"]);
+
+    // The keystore: a wrong passphrase, a new account without ether, one that is never replaced.
+    let wrong = operator.file("wrong", "guess\n");
+    operator.refused(&format!("chain register --yes --passphrase-file {wrong}"), &["the passphrase is wrong"]);
+    let key = operator.folder.join("new/account.json").display().to_string();
+    let said = operator.done(&format!("chain account new --keystore {key}"), &["account 0x", "keep a copy"]);
+    let account = said.lines().find_map(|line| line.strip_prefix("account ")).unwrap();
+    operator.refused(&format!("chain account new --keystore {key}"), &["never replaced"]);
+    operator.done(&format!("chain account show --keystore {key}"), &[account]);
+    operator.refused(&format!("chain register --yes --keystore {key}"), &["has 0 ETH", "send ETH to"]);
+    let secret = B256::repeat_byte(7);
+    let raw = operator.file("raw", &format!("{secret}\n"));
+    let imported = operator.folder.join("imported.json").display().to_string();
+    operator.done(&format!("chain account import {raw} --keystore {imported}"), &["account 0x", "erase it"]);
+    assert!(!fs::read_to_string(&imported).unwrap().contains(&hex::encode(secret)));
+    operator.refused("chain account import nowhere", &["never replaced"]);
+}

@@ -1,0 +1,122 @@
+//! What the account earned: vouchers are claimed, and what was claimed is paid out.
+
+use super::{
+    Failure,
+    amount::Tokens,
+    deployment::Contract,
+    node::{LATEST, Node},
+    send::Sender,
+    vouchers::{self, Claims},
+};
+use alloy::{
+    network::TransactionBuilder as _,
+    primitives::{Address, U256},
+    providers::Provider as _,
+    rpc::types::{TransactionReceipt, TransactionRequest},
+    sol_types::{SolCall as _, SolEvent as _},
+};
+use privacyai_contracts::{Channels, InferenceChannels as Contracts};
+use std::{fs::File, io::Read as _, path::Path};
+
+/// What these commands need on the chain.
+pub const NEEDED: [Contract; 2] = [Contract::Channels, Contract::Token];
+/// Vouchers claimed in one transaction: 1.4 million gas, far below what any chain's block takes.
+const BATCH: usize = 100;
+/// A file of the most vouchers, and some air.
+const MAX_FILE: u64 = 64 << 20;
+/// Rows whose refusal is told when nothing at all can be claimed.
+const MAX_TOLD: usize = 5;
+/// Hundredths of percent in one.
+const BPS: u64 = 10_000;
+
+/// Claims a file of vouchers, batch by batch.
+///
+/// # Errors
+/// In words.
+pub async fn claim(sender: &mut Sender<'_>, file: &Path) -> Result<(), Failure> {
+    let node = sender.node;
+    let said = |error: &dyn std::fmt::Display| format!("vouchers {}: {error}", file.display());
+    let mut text = String::new();
+    File::open(file).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text)).map_err(|error| said(&error))?;
+    let channels = Channels {
+        chain_id: node.deployment.chain_id,
+        contract: node.at(Contract::Channels)?,
+        token: node.at(Contract::Token)?,
+    };
+    let claims = vouchers::parse(&text)
+        .and_then(|vouchers| vouchers::claims(&vouchers, &channels))
+        .map_err(|error| said(&error))?;
+    for Claims { payee, rows } in claims {
+        for batch in rows.chunks(BATCH) {
+            let rows: Vec<Contracts::Claim> = batch.iter().map(|(_, row)| row.clone()).collect();
+            let call = Contracts::claimManyCall { payee, rows: rows.clone() };
+            let amount = node.ask(Contract::Channels, call.clone()).await?;
+            if amount.is_zero() {
+                return Err(format!("nothing can be claimed\n{}", refusals(node, payee, &rows).await?).into());
+            }
+            let amount = Tokens::of(amount);
+            let what = format!("Claim {amount} by {} vouchers for {payee}", rows.len());
+            if let Some(receipt) = sender.send(&what, Contract::Channels, &call).await? {
+                tell(&receipt);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn tell(receipt: &TransactionReceipt) {
+    for log in receipt.logs() {
+        if let Ok(claimed) = Contracts::Claimed::decode_log(&log.inner) {
+            println!(
+                "claimed {} by {} vouchers; `worker chain payout` pays it",
+                Tokens::of(claimed.amount.to()),
+                claimed.vouchers
+            );
+        }
+        if let Ok(skipped) = Contracts::Skipped::decode_log(&log.inner) {
+            let why = privacyai_contracts::explain_of(Contract::Channels.solidity(), skipped.refusal.as_slice());
+            println!("channel {} was passed over: {why}", skipped.id);
+        }
+    }
+}
+
+/// Why the first rows are refused, a line each.
+async fn refusals(node: &Node, payee: Address, rows: &[Contracts::Claim]) -> Result<String, Failure> {
+    let mut lines = Vec::new();
+    for row in rows.iter().take(MAX_TOLD) {
+        let call = Contracts::claimCall { payee, row: row.clone() };
+        let request = TransactionRequest::default().with_to(node.at(Contract::Channels)?).with_input(call.abi_encode());
+        if let Err(error) = node.provider.call(request).block(LATEST.into()).await {
+            lines.push(format!("  payer {}: {}", row.payer, node.refusal(Contract::Channels, &error)));
+        }
+    }
+    if rows.len() > MAX_TOLD {
+        lines.push(format!("  and {} more", rows.len() - MAX_TOLD));
+    }
+    Ok(lines.join("\n"))
+}
+
+/// Pays out what the account earned.
+///
+/// # Errors
+/// In words.
+pub async fn payout(sender: &mut Sender<'_>, to: Option<Address>) -> Result<(), Failure> {
+    let (node, payee) = (sender.node, sender.account.address);
+    let to = to.unwrap_or(payee);
+    let earned = node.ask(Contract::Channels, Contracts::earnedCall { payee }).await?;
+    let fee = fee_of(earned, node.ask(Contract::Channels, Contracts::feeBpsCall {}).await?);
+    let what = format!(
+        "Pay {} to {to}: {} earned, less the fee of {}",
+        Tokens::of(earned.saturating_sub(fee)),
+        Tokens::of(earned),
+        Tokens::of(fee)
+    );
+    sender.send(&what, Contract::Channels, &Contracts::payoutCall { to }).await?;
+    Ok(())
+}
+
+/// The protocol's part of what was earned.
+#[must_use]
+pub fn fee_of(earned: U256, bps: U256) -> U256 {
+    earned.saturating_mul(bps) / U256::from(BPS)
+}

@@ -1,0 +1,181 @@
+//! The provider in the registry: its root key bound to the account, and what it stakes.
+
+use super::{Failure, amount::Tokens, deployment::Contract, node::Node, send::Sender, settings::Settings};
+use crate::run::existing_root_key;
+use alloy::{
+    primitives::{Address, B256, U256},
+    signers::SignerSync as _,
+};
+use getrandom::SysRng;
+use privacyai::identity::{ProviderId, RootKey};
+use privacyai_contracts::{Binding, InferenceToken, ProviderRegistry as Registry, StakePermit, TokenPermit};
+use rand_core::UnwrapErr;
+
+/// What these commands need on the chain.
+pub const NEEDED: [Contract; 2] = [Contract::Registry, Contract::Token];
+/// How long the permit of a stake holds, in seconds: a person reads, confirms, and a block comes.
+const PERMITTED: u64 = 20 * 60;
+
+/// The own root key.
+fn own_key(settings: &Settings) -> Result<RootKey, Failure> {
+    let key = existing_root_key(&settings.base, &settings.provider_id)?;
+    Ok(key.ok_or_else(|| format!("provider {} has no root key yet\n  to fix: `worker init`", settings.provider_id))?)
+}
+
+/// Binds the root key to the account, both ways: the root key signs for the account, which sends it.
+///
+/// # Errors
+/// In words.
+pub async fn register(
+    sender: &mut Sender<'_>,
+    uri: String,
+    owner: Option<Address>,
+    rebind: bool,
+) -> Result<(), Failure> {
+    let (node, payee) = (sender.node, sender.account.address);
+    let key = own_key(sender.settings)?;
+    let provider = key.provider_id();
+    let provider_id = B256::from(provider.0);
+    let nonce = node.ask(Contract::Registry, Registry::nonceOfCall { providerId: provider_id }).await?;
+    let bound = match nonce {
+        0 => None,
+        _ => Some(node.ask(Contract::Registry, Registry::payeeOfCall { providerId: provider_id }).await?),
+    };
+    if let Some(bound) = bound {
+        if !rebind && bound == payee {
+            println!("provider {provider} is registered already, and {payee} is its payee");
+            return Ok(());
+        }
+        if !rebind {
+            return Err(format!(
+                "provider {provider} is registered, and {bound} is its payee\n  to fix: add --rebind to make {payee} the \
+                 payee"
+            )
+            .into());
+        }
+    }
+    let binding = Binding {
+        chain_id: node.deployment.chain_id,
+        registry: node.at(Contract::Registry)?,
+        payee,
+        provider_id,
+        nonce,
+    };
+    let signature = key.sign(Binding::LABEL, &binding.body(), &mut UnwrapErr(SysRng));
+    let (r, s) = signature.split_at(32);
+    let (qx, qy) = key.coordinates();
+    let root = Registry::Root { qx: qx.into(), qy: qy.into(), r: B256::from_slice(r), s: B256::from_slice(s) };
+    let what = format!("Bind provider {provider} to {payee}");
+    if bound.is_some() {
+        let owner = match owner {
+            Some(owner) => owner,
+            None => node.ask(Contract::Registry, Registry::ownerOfCall { providerId: provider_id }).await?,
+        };
+        sender.send(&what, Contract::Registry, &Registry::rebindCall { root, owner }).await?;
+    } else {
+        let owner = owner.unwrap_or(payee);
+        sender.send(&what, Contract::Registry, &Registry::registerCall { root, owner, uri }).await?;
+    }
+    Ok(())
+}
+
+/// Stakes in one transaction: the account permits the amount by a signature.
+///
+/// # Errors
+/// In words.
+pub async fn stake(sender: &mut Sender<'_>, amount: Tokens) -> Result<(), Failure> {
+    let (node, owner) = (sender.node, sender.account.address);
+    let provider = registered(sender.settings, node).await?;
+    let has = Tokens::of(node.ask(Contract::Token, InferenceToken::balanceOfCall { account: owner }).await?);
+    if has < amount {
+        return Err(format!("the account has {has}, and the stake is {amount}").into());
+    }
+    let deadline = U256::from(node.now().await?.saturating_add(PERMITTED));
+    let permit = TokenPermit {
+        chain_id: node.deployment.chain_id,
+        token: node.at(Contract::Token)?,
+        owner,
+        spender: node.at(Contract::Registry)?,
+        value: U256::from(amount.0),
+        nonce: node.ask(Contract::Token, InferenceToken::noncesCall { owner }).await?,
+        deadline,
+    };
+    let signer = sender.account.unlock(sender.settings)?;
+    let signature = signer.sign_hash_sync(&permit.digest())?;
+    sender.signer = Some(signer);
+    let p = StakePermit {
+        deadline,
+        v: 27 + u8::from(signature.v()),
+        r: B256::from(signature.r()),
+        s: B256::from(signature.s()),
+    };
+    let call = Registry::stakeWithPermitCall { providerId: B256::from(provider.0), amount: amount.0, p };
+    sender.send(&format!("Stake {amount} for provider {provider}"), Contract::Registry, &call).await?;
+    Ok(())
+}
+
+/// Begins to take a part of the stake out.
+///
+/// # Errors
+/// In words.
+pub async fn unstake(sender: &mut Sender<'_>, amount: Tokens) -> Result<(), Failure> {
+    let node = sender.node;
+    let provider = registered(sender.settings, node).await?;
+    let wait = node.ask(Contract::Registry, Registry::unbondingCall {}).await?;
+    let call = Registry::unstakeCall { providerId: B256::from(provider.0), amount: amount.0 };
+    if sender.send(&format!("Unstake {amount} of provider {provider}"), Contract::Registry, &call).await?.is_some() {
+        println!("`worker chain withdraw` pays it in {}", span(wait.to()));
+    }
+    Ok(())
+}
+
+/// Pays out what has left.
+///
+/// # Errors
+/// In words.
+pub async fn withdraw(sender: &mut Sender<'_>) -> Result<(), Failure> {
+    let provider = registered(sender.settings, sender.node).await?;
+    let call = Registry::withdrawCall { providerId: B256::from(provider.0) };
+    sender.send(&format!("Withdraw what provider {provider} unstaked"), Contract::Registry, &call).await?;
+    Ok(())
+}
+
+async fn registered(settings: &Settings, node: &Node) -> Result<ProviderId, Failure> {
+    let provider = own_key(settings)?.provider_id();
+    let call = Registry::nonceOfCall { providerId: B256::from(provider.0) };
+    if node.ask(Contract::Registry, call).await? == 0 {
+        return Err(format!("provider {provider} is not registered\n  to fix: `worker chain register`").into());
+    }
+    Ok(provider)
+}
+
+/// A time span for people.
+#[must_use]
+pub fn span(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min {} s", seconds % 60),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_said_in_two_units() {
+        for (seconds, said) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (61, "1 min 1 s"),
+            (3_660, "1 h 1 min"),
+            (90_000, "1 d 1 h"),
+            (604_800, "7 d 0 h"),
+        ] {
+            assert_eq!(span(seconds), said);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Proposals from their first word to their effect: proposed, voted on, queued in the timelock, carried out.
+
+use super::{
+    Failure,
+    amount::Tokens,
+    command::{Decision, Proposal, Proposing, Support},
+    deployment::Contract,
+    node::Node,
+    send::Sender,
+    stake::span,
+};
+use alloy::{
+    primitives::{Address, B256, Bytes, U256},
+    sol_types::{SolCall as _, SolEvent as _},
+};
+use privacyai_contracts::{InferenceGovernor as Governor, InferenceToken, Params, ProviderRegistry, QualityCourt};
+
+/// What these commands need on the chain.
+pub const NEEDED: [Contract; 2] = [Contract::Governor, Contract::Token];
+
+/// Lets the account's tokens vote.
+///
+/// # Errors
+/// In words.
+pub async fn delegate(sender: &mut Sender<'_>, to: Option<Address>) -> Result<(), Failure> {
+    let delegatee = to.unwrap_or(sender.account.address);
+    let what = format!("Let {delegatee} vote with the tokens of {}", sender.account.address);
+    sender.send(&what, Contract::Token, &InferenceToken::delegateCall { delegatee }).await?;
+    Ok(())
+}
+
+/// Proposes something.
+///
+/// # Errors
+/// In words.
+pub async fn propose(sender: &mut Sender<'_>, proposal: &Proposal) -> Result<(), Failure> {
+    let node = sender.node;
+    let (what, target, value, data, proposing) = match proposal {
+        Proposal::Param { key, value, proposing } => {
+            let name = param(key)?;
+            let known = node.ask(Contract::Params, Params::paramCall { key: name }).await?;
+            if !(known.min..=known.max).contains(value) {
+                return Err(format!("{key} may be {} to {}; {value} is not between", known.min, known.max).into());
+            }
+            let data = Params::setCall { key: name, value: *value }.abi_encode();
+            let what = format!("Propose that {key} becomes {value}; it is {}", known.value);
+            (what, node.at(Contract::Params)?, U256::ZERO, data, proposing)
+        }
+        Proposal::Tier { provider, tier, proposing } => {
+            let data = ProviderRegistry::setTierCall { providerId: B256::from(provider.0), tier: *tier }.abi_encode();
+            let what = format!("Propose tier {tier} for provider {provider}");
+            (what, node.at(Contract::Registry)?, U256::ZERO, data, proposing)
+        }
+        Proposal::Case { id, decision, proposing } => {
+            let data = QualityCourt::decideCall { id: *id, upheld: *decision == Decision::Upheld }.abi_encode();
+            let what = match decision {
+                Decision::Upheld => format!("Propose that case {id} is upheld"),
+                Decision::Dismissed => format!("Propose that case {id} is dismissed"),
+            };
+            (what, node.at(Contract::Court)?, U256::ZERO, data, proposing)
+        }
+        Proposal::Call { to, data, value, proposing } => {
+            (format!("Propose a call of {to} with {value}"), *to, value.0, data.to_vec(), proposing)
+        }
+    };
+    let Proposing { description, .. } = proposing;
+    let call = Governor::proposeCall {
+        targets: vec![target],
+        values: vec![value],
+        calldatas: vec![Bytes::from(data)],
+        // The governor takes a description that ends so from this account alone: nobody can propose it first and
+        // withdraw it.
+        description: format!("{description}\n#proposer={:#x}", sender.account.address),
+    };
+    if let Some(receipt) = sender.send(&what, Contract::Governor, &call).await? {
+        let made = receipt.logs().iter().find_map(|log| Governor::ProposalCreated::decode_log(&log.inner).ok());
+        let made = made.ok_or("the governor told of no proposal; look at the transaction")?;
+        println!("proposal {}", made.proposalId);
+    }
+    Ok(())
+}
+
+/// Votes on a proposal.
+///
+/// # Errors
+/// In words.
+pub async fn vote(sender: &mut Sender<'_>, id: U256, support: Support, reason: &str) -> Result<(), Failure> {
+    let what = match support {
+        Support::For => format!("Vote for proposal {id}"),
+        Support::Against => format!("Vote against proposal {id}"),
+        Support::Abstain => format!("Abstain from proposal {id}"),
+    };
+    let support = support as u8;
+    if reason.is_empty() {
+        sender.send(&what, Contract::Governor, &Governor::castVoteCall { proposalId: id, support }).await?;
+    } else {
+        let call = Governor::castVoteWithReasonCall { proposalId: id, support, reason: reason.to_owned() };
+        sender.send(&what, Contract::Governor, &call).await?;
+    }
+    Ok(())
+}
+
+/// Brings a proposal to the timelock.
+///
+/// # Errors
+/// In words.
+pub async fn queue(sender: &mut Sender<'_>, id: U256) -> Result<(), Failure> {
+    let node = sender.node;
+    let call = Governor::queue_1Call { proposalId: id };
+    if sender.send(&format!("Queue proposal {id}"), Contract::Governor, &call).await?.is_some() {
+        let eta = node.ask(Contract::Governor, Governor::proposalEtaCall { proposalId: id }).await?;
+        println!("`worker chain execute {id}` carries it out {}", when(node.now().await?, eta));
+    }
+    Ok(())
+}
+
+/// Carries a proposal out.
+///
+/// # Errors
+/// In words.
+pub async fn execute(sender: &mut Sender<'_>, id: U256) -> Result<(), Failure> {
+    let call = Governor::execute_1Call { proposalId: id };
+    sender.send(&format!("Execute proposal {id}"), Contract::Governor, &call).await?;
+    Ok(())
+}
+
+/// How a proposal stands.
+///
+/// # Errors
+/// In words.
+pub async fn status(node: &Node, id: U256) -> Result<Vec<(&'static str, String)>, Failure> {
+    let now = node.now().await?;
+    let state = node.ask(Contract::Governor, Governor::stateCall { proposalId: id }).await?;
+    let votes = node.ask(Contract::Governor, Governor::proposalVotesCall { proposalId: id }).await?;
+    let begins = node.ask(Contract::Governor, Governor::proposalSnapshotCall { proposalId: id }).await?;
+    let ends = node.ask(Contract::Governor, Governor::proposalDeadlineCall { proposalId: id }).await?;
+    let eta = node.ask(Contract::Governor, Governor::proposalEtaCall { proposalId: id }).await?;
+    let mut rows = vec![
+        ("proposal", id.to_string()),
+        ("state", state_name(state).to_owned()),
+        ("for", Tokens::of(votes.forVotes).to_string()),
+        ("against", Tokens::of(votes.againstVotes).to_string()),
+        ("abstain", Tokens::of(votes.abstainVotes).to_string()),
+        ("voting begins", when(now, begins)),
+        ("voting ends", when(now, ends)),
+    ];
+    if !eta.is_zero() {
+        rows.push(("can be executed", when(now, eta)));
+    }
+    Ok(rows)
+}
+
+/// OpenZeppelin's numbers of a proposal's states.
+fn state_name(state: u8) -> &'static str {
+    match state {
+        0 => "waits for its vote",
+        1 => "is voted on",
+        2 => "canceled",
+        3 => "defeated",
+        4 => "succeeded; queue it",
+        5 => "queued",
+        6 => "expired",
+        7 => "executed",
+        _ => "unknown",
+    }
+}
+
+fn when(now: u64, time: U256) -> String {
+    let time: u64 = time.saturating_to();
+    if time > now { format!("in {}", span(time - now)) } else { format!("{} ago", span(now - time)) }
+}
+
+/// A parameter's key as bytes.
+fn param(key: &str) -> Result<B256, Failure> {
+    let bytes = key.as_bytes();
+    if bytes.is_empty() || bytes.len() > 32 {
+        return Err(format!("there is no parameter {key:?}").into());
+    }
+    Ok(B256::right_padding_from(bytes))
+}
