@@ -9,7 +9,7 @@ use super::blocks::{Block, Blocks};
 use super::cut::{self, Part};
 use super::redraw::{Redraw, create_effect, create_memo, create_selector};
 use super::state::{App, Page, Row, is_running};
-use super::{app, clipboard, format, glyph, icon, keys, list, markdown, notice, quota, rating, status};
+use super::{app, clipboard, format, glyph, icon, keys, list, markdown, notice, quota, rating, raw, status};
 use crate::port::{Command, MessageView};
 
 /// A wait shorter than this is not worth a line, in ms.
@@ -126,10 +126,16 @@ fn blocks(text: Signal<String>, part: Part, running: ReadSignal<bool>) -> View {
         let inner = markdown::markdown(&source);
         view! { div(class="block") { (inner) } }
     });
+    let long = create_selector(move || running.get() && last.with(|last| last.len() > raw::LONGEST));
     view! {
         (finished_blocks)
         div(class=if running.get() { "block caret" } else { "block" }, aria-hidden=running.get().then_some("true")) {
-            (if running.get() { markdown::growing(&last.get_clone()) } else { markdown::markdown(&last.get_clone()) })
+            (Redraw { by: move || if long.get() { raw::raw(*last) } else { View::new() } })
+            (match () {
+                () if long.get() => View::new(),
+                () if running.get() => markdown::growing(&last.get_clone()),
+                () => markdown::markdown(&last.get_clone()),
+            })
         }
     }
 }

@@ -4,7 +4,7 @@
 use sycamore::prelude::*;
 
 use super::redraw::Redraw;
-use super::{code, icon};
+use super::{code, icon, raw};
 
 pub mod block;
 mod inline;
@@ -34,7 +34,7 @@ fn blocks(blocks: Vec<Block>, tab: &'static str) -> View {
 fn draw(block: Block, tab: &'static str) -> View {
     match block {
         Block::Paragraph(source) => {
-            let inner = words(&source);
+            let inner = if source.len() > raw::LONGEST { pieces(&source) } else { words(&source) };
             view! { p { (inner) } }
         }
         Block::Heading(level, source) => {
@@ -87,6 +87,46 @@ fn item(inner: Vec<Block>, close: bool, tab: &'static str) -> View {
 
 fn words(source: &str) -> View {
     parts(inline::read(source))
+}
+
+/// A paragraph so long that the browser lays out only the pieces of it that are near.
+fn pieces(source: &str) -> View {
+    let pieces = piecewise(inline::read(source)).into_iter().map(|piece| {
+        let inner = parts(piece);
+        view! { span(class="piece") { (inner) } }
+    });
+    View::from(pieces.collect::<Vec<View>>())
+}
+
+/// The same parts in pieces, with long words cut as [`raw::pieces`] does; a styled part stays whole.
+fn piecewise(parts: Vec<Inline>) -> Vec<Vec<Inline>> {
+    let mut pieces: Vec<Vec<Inline>> = vec![Vec::new()];
+    let mut length = 0_usize;
+    for part in parts {
+        let cut: Vec<Inline> = match part {
+            Inline::Text(text) => {
+                let mut cut: Vec<&str> = raw::pieces(&text).into_iter().filter_map(|piece| text.get(piece)).collect();
+                cut.push(text.get(cut.iter().map(|piece| piece.len()).sum()..).unwrap_or_default());
+                cut.into_iter().map(|piece| Inline::Text(piece.to_owned())).collect()
+            }
+            part => vec![part],
+        };
+        for part in cut {
+            let more = match &part {
+                Inline::Text(text) | Inline::Code(text) => text.len(),
+                _ => 1,
+            };
+            if length > 0 && length.saturating_add(more) > raw::PIECE {
+                pieces.push(Vec::new());
+                length = 0;
+            }
+            length = length.saturating_add(more);
+            if let Some(piece) = pieces.last_mut() {
+                piece.push(part);
+            }
+        }
+    }
+    pieces
 }
 
 fn parts(parts: Vec<Inline>) -> View {
@@ -182,4 +222,21 @@ fn cells(columns: &[Align], row: &[String], head: bool) -> View {
         }
     };
     View::from(columns.iter().zip(row).map(cell).collect::<Vec<View>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_a_long_paragraph_leave_nothing_out() {
+        let source = "word é🌍 *and* `code`\n".repeat(300) + &"long ".repeat(9_000);
+        let whole = inline::read(&source);
+        let pieces = piecewise(whole.clone());
+        assert!(pieces.len() >= 10 && pieces.iter().all(|piece| !piece.is_empty()));
+        let lengths = pieces.iter().map(|piece| inline::plain(piece).len());
+        assert!(lengths.max() <= Some(2 * raw::PIECE));
+        assert_eq!(inline::plain(&pieces.concat()), inline::plain(&whole));
+        assert_eq!(piecewise(Vec::new()), [Vec::new()]);
+    }
 }

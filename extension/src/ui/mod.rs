@@ -78,6 +78,7 @@ mod provider;
 mod providers;
 mod quota;
 mod rating;
+mod raw;
 mod rebind;
 mod redraw;
 mod segments;
