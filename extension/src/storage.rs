@@ -147,6 +147,25 @@ impl Database {
         count(&self.rexie, table).await
     }
 
+    /// Rows in the order of these keys, read at once: a long conversation is a thousand of them, and one after the other
+    /// each would wait for the browser three times.
+    pub async fn get_all(&self, table: Table, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
+        let sealing = self.keys();
+        let names = try_join_all(keys.iter().map(|key| sealing.row_name(table, key))).await?;
+        let name = table.name();
+        let store = self.read(name)?.store(name)?;
+        let kept = try_join_all(names.iter().map(|name| store.get(Uint8Array::from(name.as_slice()).into()))).await?;
+        Ok(join_all(names.into_iter().zip(&kept).map(async |(name, kept)| {
+            let sealed = kept.as_ref().and_then(bytes)?;
+            let opened = sealing.open(table, &name, &sealed).await;
+            if opened.is_none() {
+                self.is_damaged(table, name);
+            }
+            opened.map(|(_, value)| value)
+        }))
+        .await)
+    }
+
     fn keys(&self) -> SealingKeys {
         self.keys.borrow().clone()
     }

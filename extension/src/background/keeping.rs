@@ -14,6 +14,9 @@ use privacyai::effect::{Batch, Table};
 /// What could not be kept is tried again after so long, in ms.
 const RETRY_MS: u32 = 5_000;
 
+/// Messages read at once: more would hold up the panels, whose thread opens them too.
+const AT_ONCE: usize = 200;
+
 /// Titles that are named of conversations that are gone.
 const NAMED: usize = 5;
 
@@ -132,12 +135,19 @@ impl Background {
     pub(super) async fn stored(&mut self, conversation: &str) -> Vec<Option<Vec<u8>>> {
         let missing = self.book.missing(conversation);
         let mut values = Vec::with_capacity(missing.len());
-        for key in &missing {
-            let mut value = self.database.get(Table::Messages, key).await;
-            if value.is_err() && self.reopen().await.is_ok() {
-                value = self.database.get(Table::Messages, key).await;
+        for keys in missing.chunks(AT_ONCE) {
+            if let Ok(read) = self.database.get_all(Table::Messages, keys).await {
+                values.extend(read);
+                continue;
             }
-            values.push(value.ok().flatten());
+            // Not all can be read: what can is not lost with the others.
+            for key in keys {
+                let mut value = self.database.get(Table::Messages, key).await;
+                if value.is_err() && self.reopen().await.is_ok() {
+                    value = self.database.get(Table::Messages, key).await;
+                }
+                values.push(value.ok().flatten());
+            }
         }
         values
     }
