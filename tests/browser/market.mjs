@@ -60,12 +60,13 @@ export class Mock {
     return mock;
   }
 
-  /** What it answers to `question`, in `words` words. */
-  static text(question, words) {
+  /** What it answers to `question`, in `words` words; as `prose:` in paragraphs. */
+  static text(question, words, { prose = false } = {}) {
     let text = "";
     for (let n = 0; n < words; n += 1) {
       text += createHash("sha256").update(`${n} ${question}`).digest("hex").slice(0, 6);
       text += n % 5 === 1 ? " é🌍 " : " ";
+      if (prose && n % 60 === 59) text += "\n\n";
     }
     return text;
   }
@@ -125,7 +126,7 @@ export class Market {
   /**
    * `providers`: `{handle, name, words}`, answering by the test server with so many words (as many
    * as one of its models lists: 1, 2, 5, 10, 20, 50, ... 10,000) or by the test server's `model` of a fault, under the
-   * model id `offered`; without either by the embedded model. `continues`: it goes on from a given beginning. `pace`: of the test server. `free_daily`: free requests a day that the invite names; more than the
+   * model id `offered`; without either by the embedded model. `continues`: it goes on from a given beginning; `output`: tokens of its longest answer. `pace`: of the test server. `free_daily`: free requests a day that the invite names; more than the
    * network's own where a case asks more. `pinned`: a worker that is started again has the ports that it had.
    */
   static async open({ providers, pace = {}, free_daily = 1_000_000, pinned = false }) {
@@ -147,7 +148,7 @@ export class Market {
   }
 
   /** A worker that is not started yet. */
-  async worker({ handle, name = handle, words, model, offered, continues = false, concurrency = 16 }) {
+  async worker({ handle, name = handle, words, model, offered, continues = false, concurrency = 16, output }) {
     let config;
     if (words || model) {
       config = join(this.folder, `${handle}.toml`);
@@ -157,7 +158,7 @@ export class Market {
         "[[backend]]", 'name = "known"', 'kind = "openai"', `url = "${this.mock.url}"`, `max_concurrency = ${concurrency}`,
         "[[model]]", `id = "${id}"`, `upstream_id = "${upstream}"`,
         ...(continues ? ['capabilities = ["continue"]'] : []), 'backends = ["known"]', "context_length = 32768", `max_concurrency = ${concurrency}`,
-        "queue = 64", "",
+        "queue = 64", ...(output ? [`max_output_tokens = ${output}`] : []), "",
       ].join("\n"));
     }
     return new Worker(this, handle, name, config);

@@ -15,16 +15,19 @@ pub struct Options {
     /// Measure the builds of test and demo instead of release builds: quick to build, slower to run
     #[arg(long)]
     dev: bool,
-    /// Only these: ciphers, size, discovery, market, failover, contracts
+    /// Fail when a figure is missed
+    #[arg(long)]
+    strict: bool,
+    /// Only these: ciphers, size, discovery, market, failover, chat, contracts
     parts: Vec<String>,
 }
 
 /// Runs the benchmark.
 ///
 /// # Errors
-/// When a build or a measurement fails; a figure that is missed is no failure of the run.
+/// When a build or a measurement fails; a figure that is missed fails a strict run only.
 pub fn run(options: &Options) -> Result<(), Failure> {
-    const PARTS: [&str; 6] = ["ciphers", "size", "discovery", "market", "failover", "contracts"];
+    const PARTS: [&str; 7] = ["ciphers", "size", "discovery", "market", "failover", "chat", "contracts"];
     if let Some(part) = options.parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
         return Err(format!("there is no part {part:?}; there are {}", PARTS.join(", ")));
     }
@@ -37,6 +40,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     }
     if PARTS.iter().any(|part| *part != "contracts" && wanted(part)) {
         programs(&mut node, options.dev)?;
+    }
+    if options.strict {
+        node.env("STRICT", "1");
     }
     if let Some(report) = &options.report {
         node.env("REPORT", absolute(report)?);

@@ -1,5 +1,6 @@
 // A conversation of a thousand messages.
 import assert from "node:assert/strict";
+import { long_chat } from "../chat.mjs";
 import { until } from "../extension.mjs";
 import { exchange, scripted } from "../scripted.mjs";
 
@@ -62,6 +63,15 @@ export const long = [
       await panel.at("to-end").click();
       await until("the end again", () => panel.page.locator('[data-message-id="a499"]').isVisible());
       return `${Math.max(...most)} at most`;
+    },
+  },
+  {
+    name: "an answer of 100 kB streams into a conversation of a thousand messages, word for word",
+    seconds: 300,
+    async run() {
+      const { text } = await long_chat({ openings: 0 });
+      assert.ok(text >= 100_000, `${text} bytes`);
+      return `${text} bytes`;
     },
   },
 ];

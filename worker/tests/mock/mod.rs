@@ -1,6 +1,6 @@
 //! A server that speaks OpenAI's chat completions and, by the name of the model, every fault that servers were seen to
-//! have. `known:<n>` answers with n words made from the question, `stamp:<n>` with n send times; both are paced by
-//! absolute deadlines, so that a slow reader does not slow the sender's clock.
+//! have. `known:<n>` answers with n words made from the question, `prose:<n>` with the same in paragraphs, `stamp:<n>` with
+//! n send times; all are paced by absolute deadlines, so that a slow reader does not slow the sender's clock.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -125,6 +125,9 @@ pub fn words(model: &str, question: &str, tokens: usize, max_tokens: usize) -> V
             let mut word: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
             // Every answer shows characters of two and four bytes.
             word.push_str(if n % 5 == 1 { " é🌍 " } else { " " });
+            if model.starts_with("prose:") && n % 60 == 59 {
+                word.push_str("\n\n");
+            }
             word
         })
         .collect();
@@ -209,8 +212,9 @@ async fn read_request(read: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<
 fn model_list() -> String {
     let mut ids: Vec<String> = FAULTS.iter().chain(&HABITS).map(|name| (*name).to_owned()).collect();
     ids.push("mock".to_owned());
-    for n in [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000] {
+    for n in [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 12_000] {
         ids.push(format!("known:{n}"));
+        ids.push(format!("prose:{n}"));
         ids.push(format!("stamp:{n}"));
     }
     let data: Vec<Value> = ids.into_iter().map(|id| json!({ "id": id, "object": "model" })).collect();
