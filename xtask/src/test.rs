@@ -61,8 +61,9 @@ const GROUPS: [(&str, Runner); 13] = [
 /// What only a deep run adds.
 const NOT_RUN: &str = "Not run here, but by `cargo xtask test --deep`: 100,000 conversations over a lossy network instead of \
 10,000, ten times the random bytes for each decoder, 2,000 routed requests instead of 200, a market of \
-10,000 clients instead of 100, 200 questions to five unequal providers instead of 40, and a soak of ten minutes with \
-dying workers.";
+10,000 clients instead of 100, 200 questions to five unequal providers instead of 40, a soak of ten minutes with \
+dying workers, and of the contracts 10,000 runs of each fuzz test instead of 256, 1,000,000 calls of each invariant \
+instead of 10,000, slither, proofs by halmos, and thousands of mutants.";
 
 /// Runs the groups and ends with `N passed, N failed`.
 ///
@@ -172,7 +173,14 @@ fn contracts(deep: bool) -> Result<Count, Failure> {
     chain.env("ANVIL", contracts::binary("anvil")).env("CHAIN_STATE", &state.file).env("CHAIN_CONTRACTS", &state.list);
     chain.env("WORKER", worker);
     let rust = counted(&mut chain, "the contracts from Rust", cargo_line)?;
-    Ok(sum([tests, gas, rust, Count { passed: 1, ..Count::default() }]))
+    let quick = sum([tests, gas, rust, Count { passed: 1, ..Count::default() }]);
+    if !deep {
+        return Ok(quick);
+    }
+    let slither = one(&mut contracts::slither()?, "slither");
+    let proofs = one(&mut contracts::proofs()?, "halmos");
+    let mutants = one(&mut contracts::mutations()?, "mutation testing");
+    Ok(sum([quick, slither, proofs, mutants]))
 }
 
 /// A market of a hundred clients; of ten thousand in a deep run.
