@@ -1,7 +1,8 @@
 //! What a root key signs for the registry (protocol section 2.3). It is SHA-256 that is signed, over the label, a zero
 //! byte and the body, as root keys sign everything.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, keccak256};
+use sha2::{Digest as _, Sha256};
 
 /// That a root key's answers are paid to `payee`: only a transaction of the payee carries it, so each names the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,13 @@ impl Binding {
     /// The label.
     pub const LABEL: &str = "pam1 bind";
 
+    /// What is signed.
+    #[must_use]
+    pub fn hash(&self) -> B256 {
+        let hash = Sha256::new().chain_update(Self::LABEL).chain_update([0]).chain_update(self.body());
+        B256::from_slice(&hash.finalize())
+    }
+
     /// The body.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
@@ -34,4 +42,15 @@ impl Binding {
         ]
         .concat()
     }
+}
+
+pub(crate) fn vectors() -> Vec<(&'static str, B256)> {
+    let binding = Binding {
+        chain_id: 31_337,
+        registry: Address::repeat_byte(0x66),
+        payee: Address::repeat_byte(0x44),
+        provider_id: keccak256("provider"),
+        nonce: 7,
+    };
+    vec![("binding", binding.hash())]
 }

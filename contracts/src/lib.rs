@@ -7,6 +7,7 @@ mod abi;
 mod binding;
 mod channel;
 mod permit;
+mod poseidon;
 mod refusal;
 
 pub use abi::channels::Funding::Authorization;
@@ -21,11 +22,12 @@ pub use alloy_sol_types as sol;
 pub use binding::Binding;
 pub use channel::{Channel, Channels, Funding, Terms};
 pub use permit::TokenPermit;
+pub use poseidon::Poseidon;
 pub use refusal::{explain, explain_of};
 
 /// Every vector's name with the value that this crate computes, for the check against the file.
 #[doc(hidden)]
 #[must_use]
 pub fn vectors() -> Vec<(&'static str, B256)> {
-    channel::vectors()
+    [channel::vectors(), binding::vectors(), permit::vectors()].concat()
 }

@@ -40,3 +40,16 @@ impl TokenPermit {
         signed::Permit { owner, spender, value, nonce, deadline }.eip712_signing_hash(&domain)
     }
 }
+
+pub(crate) fn vectors() -> Vec<(&'static str, B256)> {
+    let permit = TokenPermit {
+        chain_id: 31_337,
+        token: Address::repeat_byte(0x22),
+        owner: Address::repeat_byte(0x33),
+        spender: Address::repeat_byte(0x66),
+        value: U256::from(3_000_000_000_000_000_000_u64),
+        nonce: U256::from(7),
+        deadline: U256::from(1_900_000_000_u64),
+    };
+    vec![("permit", permit.digest())]
+}

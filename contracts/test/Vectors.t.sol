@@ -3,7 +3,9 @@ pragma solidity 0.8.37;
 
 import {Base} from "./Base.sol";
 import {InferenceChannels} from "../src/InferenceChannels.sol";
+import {InferenceToken} from "../src/InferenceToken.sol";
 import {Ledger} from "../src/Ledger.sol";
+import {ProviderRegistry} from "../src/ProviderRegistry.sol";
 import {Typed} from "../src/libraries/Typed.sol";
 
 /// @title Ids and digests equal those in tests/vectors/contracts.json, which Rust checks natively and on wasm32.
@@ -16,6 +18,9 @@ contract VectorsTest is Base {
     address private constant PAYER = 0x3333333333333333333333333333333333333333;
     address private constant PAYEE = 0x4444444444444444444444444444444444444444;
     address private constant SIGNER = 0x5555555555555555555555555555555555555555;
+    address private constant REGISTRY = 0x6666666666666666666666666666666666666666;
+    bytes32 private constant PERMIT =
+        keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
     bytes32 private constant SALT = keccak256("salt");
 
     function test_ids_and_digests() public {
@@ -39,7 +44,17 @@ contract VectorsTest is Base {
         check("session", c.hashTypedData(session));
         check("openingNonce", c.openingNonce(id, 0.01e18));
         check("fundingNonce", c.fundingNonce(0.01e18, terms, SALT));
+        providers();
         if (vm.envOr("WRITE_VECTORS", false)) vm.writeJson(written, FILE);
+    }
+
+    function providers() private {
+        deployCodeTo("ProviderRegistry.sol", abi.encode(TOKEN, params, treasury, 7 days), REGISTRY);
+        check("binding", ProviderRegistry(REGISTRY).bindingHash(keccak256("provider"), PAYEE, 7));
+        deployCodeTo("InferenceToken.sol", abi.encode(treasury), TOKEN);
+        bytes32 permit = keccak256(abi.encode(PERMIT, PAYER, REGISTRY, 3e18, 7, 1_900_000_000));
+        bytes32 domain = InferenceToken(TOKEN).DOMAIN_SEPARATOR();
+        check("permit", keccak256(abi.encodePacked(hex"1901", domain, permit)));
     }
 
     string private written;

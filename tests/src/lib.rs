@@ -3,6 +3,7 @@
 //!
 //! Golden bytes are only ever added to: a change of one is a change of the protocol.
 
+pub mod contracts;
 pub mod exchange;
 pub mod external;
 pub mod golden;
@@ -17,7 +18,7 @@ pub type Check = (&'static str, fn() -> Result<(), String>);
 
 /// Every check.
 pub fn checks() -> Vec<Check> {
-    [external::CHECKS, golden::CHECKS].concat()
+    [external::CHECKS, golden::CHECKS, contracts::CHECKS].concat()
 }
 
 /// Runs every check, for the module that is compiled to wasm32: the names of those that passed, a line each.
