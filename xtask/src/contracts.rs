@@ -6,6 +6,9 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[path = "../../contracts/fingerprint.rs"]
+mod fingerprint;
+
 /// Contracts whose ABIs Rust reads, from `contracts/abi/`.
 const BOUND: [&str; 11] = [
     "AccessGate",
@@ -27,6 +30,9 @@ pub struct Options {
     /// Only compare: fail where abi/ or snapshots/ are not what the compiler and the tests give
     #[arg(long)]
     check: bool,
+    /// Only the ABIs, not the gas
+    #[arg(long)]
+    abi: bool,
     /// Change the contracts of these names, or all, in small ways, and say which changes no test notices (hours for all)
     #[arg(long, value_name = "CONTRACT", num_args = 0.., conflicts_with_all = ["check", "bundle"])]
     mutate: Option<Vec<String>>,
@@ -63,6 +69,9 @@ pub fn run_task(options: &Options) -> Result<(), Failure> {
     say("Compiling the contracts");
     run(forge().arg("build"), "forge build", "The compiler's message above says where.")?;
     abi(options.check)?;
+    if options.abi {
+        return Ok(());
+    }
     say("Measuring gas");
     run(
         &mut gas(options.check),
@@ -188,7 +197,7 @@ fn bundle(to: &Path, broadcast: Option<&Path>, rpc: Option<&str>) -> Result<(), 
     run(&mut node, "tools/bundle.mjs", "Was the deployment made from these sources?")
 }
 
-/// Writes `abi/*.json` from what the compiler put out; only compares where `check`.
+/// Writes `abi/*.json` from what the compiler put out, and of which Solidity they are; only compares where `check`.
 ///
 /// # Errors
 /// When a file cannot be read or written, or differs.
@@ -211,6 +220,14 @@ pub fn abi(check: bool) -> Result<(), Failure> {
             ));
         }
         std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    let file = folder().join(fingerprint::FILE);
+    let sources = fingerprint::fingerprint(&folder()).map_err(|error| format!("the Solidity: {error}"))?;
+    if !read(&file).is_ok_and(|committed| committed == sources) {
+        if check {
+            return Err(format!("contracts/{} is of other Solidity. Run `cargo xtask contracts`.", fingerprint::FILE));
+        }
+        std::fs::write(&file, sources).map_err(|error| format!("{}: {error}", file.display()))?;
     }
     Ok(())
 }

@@ -10,6 +10,9 @@ fn errors() -> Vec<(String, String, usize)> {
     let mut errors = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.extension().is_none_or(|end| end != "json") {
+            continue;
+        }
         let abi: Vec<Value> = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         for error in abi.iter().filter(|item| item["type"] == "error") {
             let inputs = error["inputs"].as_array().unwrap();
