@@ -170,6 +170,12 @@ contract ChannelsTest is Base {
         vm.stopPrank();
         vm.expectRevert(InferenceChannels.SessionExpired.selector);
         channels.openFromLedger(o);
+
+        // While it is good it may move all that is there.
+        vm.prank(payer.at);
+        channels.setSession(terms(100e18, 100e18));
+        channels.openFromLedger(opening(keyOf("all"), 100e18, 0));
+        assertEq(balance(payer.at), 0);
     }
 
     function test_refuses_a_late_or_empty_opening() public {
@@ -203,13 +209,13 @@ contract ChannelsTest is Base {
         InferenceChannels.Opening[] memory rows = new InferenceChannels.Opening[](3);
         rows[0] = opening(keyOf("1"), 5e18, 1e18);
         rows[1] = opening(keyOf("2"), 50e18, 1e18);
-        rows[2] = opening(keyOf("3"), 5e18, 0);
+        rows[2] = opening(keyOf("3"), 5e18, 1e18);
         vm.expectEmit();
         emit InferenceChannels.Skipped(channels.idOf(keyOf("2")), Ledger.InsufficientBalance.selector);
         vm.prank(relayer);
         assertEq(channels.openManyFromLedger(rows), 2);
-        assertEq(balance(relayer), 1e18);
-        assertEq(balance(payer.at), 9e18);
+        assertEq(balance(relayer), 2e18);
+        assertEq(balance(payer.at), 8e18);
         check(channels.idOf(keyOf("2")), 0, 0, 0, 0);
     }
 
@@ -286,6 +292,11 @@ contract ChannelsTest is Base {
         InferenceChannels.Usage memory used = channels.usage(payee.at, block.timestamp / 7 days);
         assertEq(used.amount, 3e18);
         assertEq(used.vouchers, 1);
+        channels.claim(payee.at, voucher(keyOf(SALT), 6e18));
+        assertEq(channels.earned(payee.at), 6e18);
+        used = channels.usage(payee.at, block.timestamp / 7 days);
+        assertEq(used.amount, 6e18);
+        assertEq(used.vouchers, 2);
     }
 
     function test_claims_no_more_than_the_deposit() public {

@@ -161,10 +161,14 @@ contract ClosingTest is Base {
         channels.payout(payee.at);
         vm.stopPrank();
         assertEq(token.balanceOf(stranger.at), 9.7e18);
+        // Another payout leaves another fee of as much.
+        opened("another", DEPOSIT);
+        channels.claim(payee.at, voucher(keyOf("another"), 10e18));
+        channels.payoutOf(payee.at);
         vm.expectEmit();
-        emit InferenceChannels.Swept(0.3e18);
-        assertEq(channels.sweep(), 0.3e18);
-        assertEq(token.balanceOf(treasury), 0.3e18);
+        emit InferenceChannels.Swept(0.6e18);
+        assertEq(channels.sweep(), 0.6e18);
+        assertEq(token.balanceOf(treasury), 0.6e18);
         vm.expectRevert(InferenceChannels.NothingToPay.selector);
         channels.sweep();
     }
@@ -202,5 +206,7 @@ contract ClosingTest is Base {
         new InferenceChannels(token, treasury, params, 1, 31 days, 1);
         vm.expectRevert(InferenceChannels.BadBounds.selector);
         new InferenceChannels(token, treasury, params, 1, 1, 0);
+        // The bounds themselves are good.
+        assertEq(new InferenceChannels(token, treasury, params, 30 days, 30 days, 1).challengeDelay(), 30 days);
     }
 }

@@ -226,6 +226,7 @@ contract IdentityTest is Providers {
         assertEq(registry.getVotes(stranger.at), 100e18);
         assertEq(registry.getVotes(owner.at), 0);
         assertEq(registry.unitsOf(stranger.at), 100e18);
+        assertEq(registry.unitsOf(owner.at), 0);
         vm.warp(block.timestamp + UNBONDING);
         registry.withdraw(id);
         assertEq(token.balanceOf(stranger.at), 40e18);
