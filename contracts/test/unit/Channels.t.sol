@@ -43,6 +43,8 @@ contract ChannelsTest is Base {
     function test_opens_from_the_balance() public {
         funded(DEPOSIT);
         vm.startPrank(payer.at);
+        vm.expectEmit();
+        emit InferenceChannels.Opened(channels.idOf(keyOf(SALT)), payer.at, payee.at, DEPOSIT);
         bytes32 id = channels.openFromBalance(payee.at, session.at, SALT, DEPOSIT);
         check(id, 1, DEPOSIT, 0, 0);
         assertEq(balance(payer.at), 0);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC3009} from "@openzeppelin/contracts/token/ERC20/extensions/draft-ERC3009.sol";
-import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Base} from "../Base.sol";
 import {Short} from "../Tokens.sol";
 import {Funding} from "../../src/Funding.sol";
@@ -188,26 +186,6 @@ contract LedgerTest is Base {
         assertEq(balance(payer.at), 5e18);
     }
 
-    function test_a_token_that_calls_back_gains_nothing() public {
-        HookedToken hooked = new HookedToken();
-        InferenceChannels c = new InferenceChannels(hooked, treasury, params, 1, 1, 1);
-        hooked.aim(c);
-        hooked.approve(address(c), 100);
-        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
-        c.fund(address(this), 10);
-        Funding.Permit memory p;
-        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
-        c.fundWithPermit(10, p);
-        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
-        c.open(payee.at, session.at, "salt", 10);
-        Funding.Authorization memory a = Funding.Authorization(address(this), FOREVER, 0, 0);
-        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
-        c.fundWithAuthorization(10, 0, terms(1, 1), "salt", a);
-        InferenceChannels.Key memory key = InferenceChannels.Key(address(this), payee.at, session.at, "salt");
-        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
-        c.openWithAuthorization(key, 10, 0, a);
-    }
-
     function test_an_authorization_must_bring_what_it_says() public {
         Ledger.Terms memory none;
         Funding.Authorization memory a =
@@ -225,40 +203,5 @@ contract LedgerTest is Base {
         return keccak256(
             abi.encode(Typed.SESSION, payer.at, t.signer, t.capPayee, t.capDay, t.expiry, fee, deadline, nonce)
         );
-    }
-}
-
-/// Funds once more from within a transfer, so that one payment might count twice.
-contract HookedToken is ERC20("Hooked", "HOOK") {
-    InferenceChannels private channels;
-
-    constructor() {
-        _mint(msg.sender, 1e18);
-        _mint(address(this), 1e18);
-    }
-
-    function aim(InferenceChannels at_) external {
-        channels = at_;
-        _approve(address(this), address(at_), 1e18);
-    }
-
-    function _update(address from, address to, uint256 value) internal override {
-        if (to == address(channels) && to != address(0) && from != address(this)) channels.fund(from, 5);
-        super._update(from, to, value);
-    }
-
-    /// As ERC-3009's, for anybody.
-    function receiveWithAuthorization(
-        address from,
-        address to,
-        uint256 value,
-        uint256,
-        uint256,
-        bytes32,
-        uint8,
-        bytes32,
-        bytes32
-    ) external {
-        _transfer(from, to, value);
     }
 }

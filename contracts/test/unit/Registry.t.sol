@@ -82,6 +82,7 @@ contract RegistryTest is Providers {
         vm.prank(owner.at);
         registry.stakeWithPermit(id, 4e18, p);
         assertEq(registry.stakeOf(id), 14e18);
+        assertEq(token.balanceOf(address(registry)), 14e18);
     }
 
     function test_stakes_by_authorization() public {
