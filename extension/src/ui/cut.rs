@@ -22,16 +22,21 @@ pub struct Part {
 /// The parts of an answer, at least one.
 pub fn parts(view: &MessageView) -> Vec<Part> {
     let mut parts = vec![Part { from: 0, to: None, above: None, goes_on: false }];
-    let mut by = view.begun_by.clone().unwrap_or_else(|| "The first provider".into());
+    let mut names = vec![view.begun_by.clone().unwrap_or_else(|| "The first provider".into())];
     for (at, name, anew) in view.cuts.iter().flatten() {
         let at = usize::try_from(*at).unwrap_or(usize::MAX);
+        // Who was asked and said nothing has no part.
+        if parts.pop_if(|part| part.above.is_some() && part.from == at).is_some() {
+            names.pop();
+        }
+        let by = names.last().map_or("", String::as_str);
         if let Some(before) = parts.last_mut() {
             before.to = Some(at.max(before.from));
         }
         let above =
             if *anew { format!("{by} stopped here. {name} answers anew:") } else { format!("continued by {name}") };
         parts.push(Part { from: at, to: None, above: Some(above), goes_on: !anew });
-        by.clone_from(name);
+        names.push(name.clone());
     }
     parts
 }
@@ -110,6 +115,14 @@ mod tests {
                 (Some("continued by Kestrel".to_owned()), " early ".to_owned()),
                 (Some("Kestrel stopped here. Marta answers anew:".to_owned()), "discount.".to_owned()),
             ]
+        );
+        assert_eq!(
+            read(&view(&[(11, "Refuses", true), (11, "Marta", true)]), text),
+            [
+                (None, "we lost the".to_owned()),
+                (Some("Fjord stopped here. Marta answers anew:".to_owned()), " early discount.".to_owned()),
+            ],
+            "who said nothing is not shown"
         );
         let unknown = MessageView { begun_by: None, ..view(&[(2, "Kestrel", true)]) };
         assert_eq!(parts(&unknown)[1].above.as_deref(), Some("The first provider stopped here. Kestrel answers anew:"));
