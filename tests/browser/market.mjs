@@ -103,7 +103,7 @@ class Worker {
     if (config.includes("tcp_port")) return;
     const port = (kind) => this.facts.addresses.map((address) => kind.exec(address)?.[1]).find(Boolean);
     const ports = `[worker]\ntcp_port = ${port(/\/tcp\/(\d+)\/p2p/)}\nws_port = ${port(/\/tcp\/(\d+)\/ws/)}\n`;
-    await writeFile(this.config, ports + config);
+    await writeFile(this.config, config.replace("[worker]\n", ports));
   }
 
   get id() {
@@ -126,7 +126,7 @@ export class Market {
   /**
    * `providers`: `{handle, name, words}`, answering by the test server with so many words (as many
    * as one of its models lists: 1, 2, 5, 10, 20, 50, ... 10,000) or by the test server's `model` of a fault, under the
-   * model id `offered`; without either by the embedded model. `continues`: it goes on from a given beginning; `output`: tokens of its longest answer. `pace`: of the test server. `free_daily`: free requests a day that the invite names; more than the
+   * model id `offered`; without either by the embedded model. `continues`: it goes on from a given beginning; `output`: tokens of its longest answer; `unlimited`: it takes any number of questions a minute from one user. `pace`: of the test server. `free_daily`: free requests a day that the invite names; more than the
    * network's own where a case asks more. `pinned`: a worker that is started again has the ports that it had.
    */
   static async open({ providers, pace = {}, free_daily = 1_000_000, pinned = false }) {
@@ -148,13 +148,14 @@ export class Market {
   }
 
   /** A worker that is not started yet. */
-  async worker({ handle, name = handle, words, model, offered, continues = false, concurrency = 16, output }) {
+  async worker({ handle, name = handle, words, model, offered, continues = false, concurrency = 16, output, unlimited = false }) {
     let config;
     if (words || model) {
       config = join(this.folder, `${handle}.toml`);
       const upstream = model ?? `known:${words}`;
       const id = offered ?? upstream;
       await writeFile(config, [
+        "[worker]", ...(unlimited ? ["requests_per_minute = 0"] : []),
         "[[backend]]", 'name = "known"', 'kind = "openai"', `url = "${this.mock.url}"`, `max_concurrency = ${concurrency}`,
         "[[model]]", `id = "${id}"`, `upstream_id = "${upstream}"`,
         ...(continues ? ['capabilities = ["continue"]'] : []), 'backends = ["known"]', "context_length = 32768", `max_concurrency = ${concurrency}`,

@@ -48,7 +48,7 @@ export async function taken_over() {
 
 /** Ms from a message, a failure or a timeout that changes a provider's state until its row on the screen says so. */
 export async function seen_change() {
-  const providers = ["one", "two", "three", "four", "frozen"].map((handle) => ({ handle, words: 20, offered: "chat", continues: true, concurrency: 1 }));
+  const providers = ["one", "two", "three", "four", "frozen"].map((handle) => ({ handle, words: 50, offered: "chat", continues: true, concurrency: 1 }));
   const market = await Market.open({ providers, pinned: true, pace: { first_ms: 20, token_ms: 50 } });
   const browser = await Browser.open({ viewport: { width: 1_000, height: 800 } });
   const took = { busy: [], free: [], left: [], failed: [], missed: [] };
