@@ -99,6 +99,8 @@ async fn an_operator_registers_stakes_and_leaves() {
     let height = chain.provider.get_block_number().await.unwrap();
     operator.done("chain register --dry-run", &["gas at", "gwei", "ETH, at most", "nothing is sent"]);
     operator.refused("chain register", &["nobody is here to confirm", "--yes"]);
+    operator
+        .refused("chain register --yes --max-cost 0.000000001", &["more than the 0.000000001 ETH", "nothing is sent"]);
     assert_eq!(chain.provider.get_block_number().await.unwrap(), height);
 
     operator.done("chain register --uri ipfs://me --yes", &["Bind provider", "done in block"]);

@@ -43,6 +43,9 @@ pub struct Sending {
     /// Send without asking
     #[arg(long)]
     pub yes: bool,
+    /// Refuse a transaction that may cost more than this in ETH, whatever the node says gas costs
+    #[arg(long, value_name = "ETH")]
+    pub max_cost: Option<Ether>,
 }
 
 /// What to do on the chain.

@@ -40,7 +40,7 @@ pub struct Sender<'a> {
     pub account: &'a Account,
     /// The key, where it had to be opened before.
     pub signer: Option<PrivateKeySigner>,
-    /// `--dry-run`, `--yes`
+    /// `--dry-run`, `--yes`, `--max-cost`
     pub sending: Sending,
 }
 
@@ -78,6 +78,9 @@ impl Sender<'_> {
                 "the account has {has}, and this may cost {most}\n  to fix: send ETH to {from} for gas"
             )
             .into());
+        }
+        if let Some(bound) = self.sending.max_cost.filter(|bound| *bound < most) {
+            return Err(format!("this may cost {most}, more than the {bound} of --max-cost; nothing is sent").into());
         }
         if self.sending.dry_run {
             println!("dry run: the contract accepts it; nothing is sent");
