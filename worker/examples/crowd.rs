@@ -4,15 +4,13 @@
 //!
 //!     cargo run -p privacyai-worker --example crowd -- COUNT CLUSTER SHARDS MULTIADDR...
 
-mod edge;
-
-use edge::{message, now};
 use getrandom::SysRng;
 use privacyai::announcement::heartbeat::Model;
 use privacyai::effect::Millis;
 use privacyai::identity::RootKey;
 use privacyai::provider::{Config, Effect, Input, Offer, Provider};
 use privacyai_waku::{Node, NodeConfig};
+use privacyai_worker::{publisher::message, serve::now};
 use rand_core::UnwrapErr;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

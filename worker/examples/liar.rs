@@ -4,17 +4,16 @@
 //!
 //!     cargo run -p privacyai-worker --example liar -- MODEL WORDS CLUSTER SHARDS MULTIADDR...
 
-mod edge;
 #[path = "../tests/mock/mod.rs"]
 #[allow(dead_code, reason = "only the words are used")]
 mod mock;
 
-use edge::{message, now};
 use getrandom::SysRng;
 use privacyai::announcement::heartbeat::Model;
 use privacyai::identity::RootKey;
 use privacyai::provider::{Config, Effect, Input, Job, Offer, Provider};
 use privacyai_waku::{Node, NodeConfig};
+use privacyai_worker::{publisher::message, serve::now};
 use rand_core::UnwrapErr;
 use std::error::Error;
 use std::time::Duration;

@@ -21,7 +21,7 @@ pub mod metrics;
 pub mod models;
 pub mod network;
 pub mod ports;
-mod publisher;
+pub mod publisher;
 pub mod run;
 pub mod serve;
 pub mod state;

@@ -30,15 +30,7 @@ impl Publisher {
 
     /// Puts one in the queue, or drops it where the queue is full.
     pub fn publish(&mut self, publication: &Publication) {
-        let message = WakuMessage {
-            payload: publication.payload().to_vec(),
-            content_topic: publication.content_topic().to_owned(),
-            version: 0,
-            timestamp_ns: i64::try_from(publication.timestamp_ns()).ok(),
-            meta: Vec::new(),
-            ephemeral: publication.ephemeral(),
-        };
-        if self.queue.try_send((publication.shard(), message)).is_err() {
+        if self.queue.try_send((publication.shard(), message(publication))).is_err() {
             if self.lost.is_multiple_of(TELL_EVERY) {
                 tracing::warn!(lost = self.lost + 1, "the network takes no more; publications are dropped");
             }
@@ -52,6 +44,18 @@ impl Publisher {
         if tokio::time::timeout(patience, self.task).await.is_err() {
             tracing::warn!("the last publications did not leave in time");
         }
+    }
+}
+
+/// A publication as the node takes it.
+pub fn message(publication: &Publication) -> WakuMessage {
+    WakuMessage {
+        payload: publication.payload().to_vec(),
+        content_topic: publication.content_topic().to_owned(),
+        version: 0,
+        timestamp_ns: i64::try_from(publication.timestamp_ns()).ok(),
+        meta: Vec::new(),
+        ephemeral: publication.ephemeral(),
     }
 }
 

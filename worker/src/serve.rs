@@ -176,7 +176,7 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
 }
 
 /// The wall clock.
-pub(crate) fn now() -> Millis {
+pub fn now() -> Millis {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Millis(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }

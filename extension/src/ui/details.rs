@@ -84,13 +84,18 @@ fn choice(view: &MessageView) -> Vec<(&'static str, String)> {
     if let Some(name) = &view.also_asked {
         lines.push(("Also asked", format!("{name}, as the first word was late")));
     }
-    let cuts = view.cuts.iter().flatten();
-    if let Some(begun_by) = view.begun_by.as_ref().filter(|_| view.cuts.is_some()) {
+    let Some(cuts) = &view.cuts else { return lines };
+    if let Some(begun_by) = &view.begun_by {
         lines.push(("Begun by", begun_by.clone()));
     }
-    for (at, name, anew) in cuts {
+    for (number, (at, name, anew)) in cuts.iter().enumerate() {
         let words = view.text.get(..usize::try_from(*at).unwrap_or(usize::MAX)).map_or(0, format::words);
         let after = format::plural(words, "word", "words");
+        // Where the next one was asked at the same place, this one gave nothing.
+        if cuts.get(number + 1).is_some_and(|next| next.0 == *at) {
+            lines.push(("Asked to continue", format!("{name}, after {after}: gave nothing")));
+            continue;
+        }
         let how = if *anew { "answered anew" } else { "went on" };
         lines.push(("Continued by", format!("{name}, which {how} after {after}")));
     }

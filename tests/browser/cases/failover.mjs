@@ -1,6 +1,6 @@
 // Providers of different speed and honesty, and providers that die: the user is answered all the same.
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { Mock } from "../market.mjs";
 
 const WORDS = 20; // As many as the test server's faulty models say.
@@ -29,6 +29,8 @@ class Album {
 
   async take(name) {
     if (this.seen.has(name)) return;
+    // Those of an earlier run are not this one's.
+    if (this.seen.size === 0) await rm(this.folder, { recursive: true, force: true });
     this.seen.add(name);
     await mkdir(this.folder, { recursive: true });
     await this.panel.page.screenshot({ path: `${this.folder}${name}.png` });
