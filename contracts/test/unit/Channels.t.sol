@@ -299,6 +299,10 @@ contract ChannelsTest is Base {
         used = channels.usage(payee.at, block.timestamp / 7 days);
         assertEq(used.amount, 6e18);
         assertEq(used.vouchers, 2);
+        // More than fits 64 bits.
+        opened("much", 50e18);
+        channels.claim(payee.at, voucher(keyOf("much"), 50e18));
+        assertEq(channels.usage(payee.at, block.timestamp / 7 days).amount, 56e18);
     }
 
     function test_claims_no_more_than_the_deposit() public {
