@@ -60,3 +60,28 @@ contract Shrinking is ERC20("Shrinking", "SHRINK") {
         _burn(who, value);
     }
 }
+
+/// @title A token that calls whoever moves it, from within the move.
+contract Calling is ERC20("Calling", "CALL") {
+    bytes4 private immutable SELECTOR;
+
+    constructor(bytes4 selector) {
+        SELECTOR = selector;
+    }
+
+    /// As ERC-3009's, for anybody.
+    function receiveWithAuthorization(address from, address to, uint256 value, uint256, uint256, bytes32, uint8, bytes32, bytes32)
+        external
+    {
+        _transfer(from, to, value);
+    }
+
+    function _update(address, address, uint256) internal override {
+        // Zeros are good enough: the guard comes before anything is read.
+        (bool ok, bytes memory reason) = msg.sender.call(abi.encodePacked(SELECTOR, new bytes(512)));
+        if (ok) return;
+        assembly ("memory-safe") {
+            revert(add(reason, 0x20), mload(reason))
+        }
+    }
+}

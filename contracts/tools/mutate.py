@@ -31,6 +31,9 @@ from slither.tools.mutator.utils.patch import create_patch_with_line
 # What RR finds, a statement that no test reaches, coverage says; what FHR changes, who may call a function, the compiler
 # and abi/ say.
 LEFT_OUT = ("", "RR", "FHR")
+# No change: a constant that is called immutable; half of a word, which still holds all tokens there are. Nor is `i++` one
+# of `++i` where it stands alone, as it does here.
+SAME = {" constant": " immutable", "int256": "int128"}
 # The tests compiled anew, with the contracts in them.
 WHOLE = {"FOUNDRY_DYNAMIC_TEST_LINKING": "false", "FOUNDRY_OUT": "out-whole", "FOUNDRY_CACHE_PATH": "cache-whole"}
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -54,9 +57,11 @@ class Relations(ROR):
         for function in self.contract.functions_and_modifiers_declared:
             for node in filter(self.should_mutate_node, function.nodes):
                 for ir in node.irs:
-                    others = self.OTHERS.get(ir.type.value) if isinstance(ir, Binary) else None
+                    others = self.OTHERS.get(ir.type.value) if isinstance(ir, Binary) and ir.expression else None
+                    if others is None:
+                        continue
                     at = ir.expression.source_mapping
-                    halves = re.split(rf"(?<![<>=!]){ir.type.value}(?![<>=])", at.content) if others else ()
+                    halves = re.split(rf"(?<![<>=!]){ir.type.value}(?![<>=])", at.content)
                     if len(halves) != 2:
                         continue
                     for other in others:
@@ -74,11 +79,11 @@ def row(mutant):
     return (mutant.contract, mutant.mutator, words(mutant.old), words(mutant.new))
 
 
-def accepted():
-    """The rows of mutation.md: | contract | mutator | code | mutant | why it may live |"""
+def listed(file):
+    """The rows of mutation.md, or of what a run printed: | contract | mutator | code | mutant | why it may live |"""
     rows = {}
-    if LIST.exists():
-        for line in LIST.read_text().splitlines():
+    if file.exists():
+        for line in file.read_text().splitlines():
             cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
             if len(cells) == 5 and cells[0] in CONTRACTS:
                 rows[(cells[0], cells[1], cells[2].strip("`"), cells[3].strip("`"))] = cells[4]
@@ -121,6 +126,9 @@ def mutants(slither, contracts, names):
                         print(f"{mutator.NAME} makes no mutants of {name}: {error}")
                         continue
                     for patch in sorted(made.get("patches", {}).get(str(file), []), key=lambda p: p["start"]):
+                        old, new = patch["old_string"], patch["new_string"]
+                        if any(old.replace(one, other) == new for one, other in SAME.items()) or new == old[2:] + old[:2]:
+                            continue
                         key = (name, patch["start"], patch["end"], patch["new_string"])
                         found.setdefault(key, Mutant(name, file, patch["line_number"], mutator.NAME, patch["start"],
                                                      patch["end"], patch["old_string"], patch["new_string"]))
@@ -179,30 +187,30 @@ def main():
     parser = argparse.ArgumentParser(description="Mutation testing of the contracts")
     parser.add_argument("contracts", nargs="*", help="only these", metavar="CONTRACT")
     parser.add_argument("--list", action="store_true", help="only count the mutants")
-    parser.add_argument("--lines", help="only these lines, FROM-TO", metavar="FROM-TO")
+    parser.add_argument("--again", help="only what lived in the run whose output this is", metavar="FILE", type=pathlib.Path)
     options = parser.parse_args()
     names = options.contracts or CONTRACTS
     for name in names:
         if name not in CONTRACTS:
             parser.error(f"there is no contract {name}; there are {', '.join(CONTRACTS)}")
-    known = accepted()
+    known = listed(LIST)
+    again = listed(options.again) if options.again else None
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         contracts = copy(pathlib.Path(folder).resolve())
         compiler = Compiler(contracts)
         try:
-            return run(options, names, known, contracts, compiler)
+            return run(options, names, known, again, contracts, compiler)
         finally:
             compiler.end()
 
 
-def run(options, names, known, contracts, compiler):
+def run(options, names, known, again, contracts, compiler):
     os.environ["PATH"] = f"{FORGE.parent}:{os.environ['PATH']}"
     os.chdir(contracts)
     os.environ["SOLC_SOCKET"] = str(compiler.get())
     todo = mutants(Slither(str(contracts), disable_solc_warnings=True), contracts, names)
-    if options.lines:
-        least, most = (int(number) for number in options.lines.split("-"))
-        todo = [mutant for mutant in todo if least <= mutant.line <= most]
+    if again is not None:
+        todo = [mutant for mutant in todo if row(mutant) in again]
     print(f"{len(todo)} mutants of {', '.join(names)}", flush=True)
     if options.list:
         print(collections.Counter((m.contract, m.mutator) for m in todo))
@@ -238,7 +246,7 @@ def run(options, names, known, contracts, compiler):
     score("all", total)
     print(f"{time.monotonic() - began:.0f} s, {total[NOT_COMPILED]} more did not compile")
     gone = [key for key in known if key[0] in names and key not in lived]
-    if not options.lines:
+    if again is None:
         for key in gone:
             print("no longer lives, take it out of mutation.md:", " | ".join(key))
     for mutant in unexplained:

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Funding} from "../../src/Funding.sol";
 import {IParams} from "../../src/interfaces/IParams.sol";
 import {IProviderRegistry} from "../../src/interfaces/IProviderRegistry.sol";
@@ -10,7 +11,7 @@ import {Pam1} from "../../src/libraries/Pam1.sol";
 import {Params} from "../../src/Params.sol";
 import {QualityCourt} from "../../src/QualityCourt.sol";
 import {Providers} from "../Providers.sol";
-import {Short} from "../Tokens.sol";
+import {Calling, Short} from "../Tokens.sol";
 import {Signed} from "../Signed.sol";
 
 contract CourtTest is Providers, Signed {
@@ -102,6 +103,17 @@ contract CourtTest is Providers, Signed {
         vm.mockCall(address(registry), abi.encodeCall(registry.freeze, (id)), "");
         vm.expectRevert(abi.encodeWithSelector(Funding.InexactTransfer.selector, BOND - 1, BOND));
         other.open(id, BOND, "");
+    }
+
+    function test_bonds_are_not_entered_again() public {
+        opened();
+        answered(1);
+        decided(1, false);
+        vm.etch(address(token), address(new Calling(QualityCourt.payout.selector)).code);
+        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
+        opened();
+        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
+        bench.payout(owner.at);
     }
 
     function test_no_vote_makes_a_case_last_longer_than_promised() public {
@@ -350,6 +362,16 @@ contract CourtTest is Providers, Signed {
         vm.prank(reporter.at);
         vm.expectRevert(abi.encodeWithSelector(QualityCourt.KeyRevoked.selector, 5, 6));
         bench.proveBundles(id, a, b);
+        // Both must be good: one of a newer key saves neither.
+        Field[] memory f = bundleFields(id, cert(6, block.timestamp + 30 days), 9, "two");
+        b = signed(2, "pam1 bundle", f, OPERATIONAL);
+        for (uint256 i; i < 2; ++i) {
+            announced(a, b);
+            vm.prank(reporter.at);
+            vm.expectRevert(abi.encodeWithSelector(QualityCourt.KeyRevoked.selector, 5, 6));
+            bench.proveBundles(id, a, b);
+            (a, b) = (b, a);
+        }
     }
 
     function test_old_evidence_is_for_cases() public {

@@ -1,38 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Funding} from "../../src/Funding.sol";
 import {InferenceChannels} from "../../src/InferenceChannels.sol";
 import {Members} from "../Members.sol";
+import {Calling} from "../Tokens.sol";
 import {MembershipRegistry} from "../../src/MembershipRegistry.sol";
 import {Typed} from "../../src/libraries/Typed.sol";
-
-/// @title A token that calls whoever moves it, from within the move.
-contract Calling is ERC20("Calling", "CALL") {
-    bytes4 private immutable SELECTOR;
-
-    constructor(bytes4 selector) {
-        SELECTOR = selector;
-    }
-
-    /// As ERC-3009's, for anybody.
-    function receiveWithAuthorization(address from, address to, uint256 value, uint256, uint256, bytes32, uint8, bytes32, bytes32)
-        external
-    {
-        _transfer(from, to, value);
-    }
-
-    function _update(address, address, uint256) internal override {
-        // Zeros are good enough: the guard comes before anything is read.
-        (bool ok, bytes memory reason) = msg.sender.call(abi.encodePacked(SELECTOR, new bytes(512)));
-        if (ok) return;
-        assembly ("memory-safe") {
-            revert(add(reason, 0x20), mload(reason))
-        }
-    }
-}
 
 /// @title Nothing that moves tokens can be entered again from within the move, whatever the token does.
 contract ReentrancyTest is Members {

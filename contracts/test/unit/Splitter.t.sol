@@ -127,6 +127,11 @@ contract SplitterTest is Providers {
         new S(owner.at, s);
         vm.expectRevert(S.TooManyShares.selector);
         new S(owner.at, new S.Share[](17));
+        S.Share[] memory most = new S.Share[](16);
+        for (uint160 i; i < 16; ++i) {
+            most[i] = S.Share(address(i + 1), 625);
+        }
+        assertEq(new S(owner.at, most).holders().length, 16);
         vm.expectRevert(S.BadSum.selector);
         new S(owner.at, new S.Share[](0));
     }

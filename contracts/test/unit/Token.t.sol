@@ -58,6 +58,10 @@ contract ParamsTest is Base {
 
     function test_refuses_bad_beginnings() public {
         Params.Initial[] memory p = new Params.Initial[](1);
+        p[0] = Params.Initial("a", 6, 6, 7);
+        vm.expectEmit();
+        emit Params.ParamSet("a", 6, 0);
+        new Params(governance, 0, p);
         p[0] = Params.Initial("a", 5, 6, 7);
         vm.expectRevert(abi.encodeWithSelector(Params.OutOfBounds.selector, bytes32("a"), 5, 6, 7));
         new Params(governance, 0, p);
@@ -87,5 +91,10 @@ contract ParamsTest is Base {
         vm.prank(governance);
         slow.set(Keys.FEE_BPS, 7);
         assertEq(slow.get(Keys.FEE_BPS), 300);
+        // A third after it holds until its own time what the second said.
+        vm.warp(slow.param(Keys.FEE_BPS).from);
+        vm.prank(governance);
+        slow.set(Keys.FEE_BPS, 9);
+        assertEq(slow.get(Keys.FEE_BPS), 7);
     }
 }
