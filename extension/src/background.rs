@@ -8,6 +8,7 @@ mod network;
 mod panels;
 mod provider;
 mod search;
+mod unkept;
 
 use crate::conversation::{Book, Live};
 use crate::json;
@@ -21,7 +22,6 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::stream::{self, select_all};
 use gloo::timers::callback::Timeout;
-use keeping::Unkept;
 use network::Way;
 use panels::{PanelEvent, Panels};
 use privacyai::client::{AskId, Client, Effect, Input, KNOWN, Seen, Window};
@@ -31,6 +31,7 @@ use privacyai::map::{Map, Set};
 use privacyai::ranking::Place;
 use search::Search;
 use std::collections::VecDeque;
+use unkept::Unkept;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 

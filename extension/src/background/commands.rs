@@ -350,6 +350,11 @@ impl Background {
         self.drop_asks(under_way).await;
         self.step(Input::Forget).await;
         let cleared = self.database.clear().await;
+        // What waits for room or to be told is of what is gone now.
+        self.unkept.forget();
+        self.notices.clear();
+        self.due.clear();
+        self.search = None;
         self.client = Client::new();
         self.timer = None;
         self.book = Default::default();

@@ -20,17 +20,6 @@ const AT_ONCE: usize = 200;
 /// Titles that are named of conversations that are gone.
 const NAMED: usize = 5;
 
-/// What the store did not take.
-#[derive(Default)]
-pub struct Unkept {
-    /// It, the last for each row.
-    batch: Batch,
-    /// Not tried again before this monotonic time.
-    until: f64,
-    /// What was told of it.
-    told: Option<String>,
-}
-
 impl Background {
     /// Stores what changed in the conversations.
     pub(super) async fn save(&mut self) {
@@ -46,23 +35,23 @@ impl Background {
     pub(super) async fn write(&mut self, batch: Batch) {
         // What is deleted may make room, so it does not wait.
         let frees = batch.iter().any(|write| write.value.is_none());
-        self.unkept.batch.extend(batch);
-        if self.unkept.batch.is_empty() || (!frees && platform::monotonic_ms() < self.unkept.until) {
+        self.unkept.add(batch);
+        if self.unkept.batch().is_empty() || (!frees && platform::monotonic_ms() < self.unkept.until) {
             return;
         }
-        let mut result = self.database.write(&self.unkept.batch).await;
+        let mut result = self.database.write(self.unkept.batch()).await;
         match &result {
             Ok(()) => {}
             Err(error) if error.is_full() => {
-                let frees: Batch = self.unkept.batch.iter().filter(|write| write.value.is_none()).cloned().collect();
+                let frees = self.unkept.frees();
                 if !frees.is_empty() && self.database.write(&frees).await.is_ok() {
-                    self.unkept.batch.retain(|write| write.value.is_some());
-                    result = self.database.write(&self.unkept.batch).await;
+                    self.unkept.freed();
+                    result = self.database.write(self.unkept.batch()).await;
                 }
             }
             Err(_) => {
                 if self.reopen().await.is_ok() {
-                    result = self.database.write(&self.unkept.batch).await;
+                    result = self.database.write(self.unkept.batch()).await;
                 }
             }
         }
@@ -73,22 +62,12 @@ impl Background {
     }
 
     fn is_kept(&mut self) {
-        self.unkept.batch.clear();
-        self.unkept.until = 0.0;
-        if self.unkept.told.take().is_some() {
+        if self.unkept.kept() {
             self.tell_all("Everything is kept again.".into());
         }
     }
 
     fn is_not_kept(&mut self, error: &StorageError) {
-        let mut last: Batch = Vec::new();
-        for write in std::mem::take(&mut self.unkept.batch).into_iter().rev() {
-            if !last.iter().any(|later| later.table == write.table && later.key == write.key) {
-                last.push(write);
-            }
-        }
-        last.reverse();
-        self.unkept.batch = last;
         self.unkept.until = platform::monotonic_ms() + f64::from(RETRY_MS);
         let mut ticks = self.ticks.clone();
         Timeout::new(RETRY_MS, move || drop(ticks.try_send(Event::Due))).forget();
@@ -109,11 +88,13 @@ impl Background {
         let kept = self.book.rows().len();
         self.open = self.open.take().filter(|id| self.book.view(id).is_some());
         self.stored_open = None;
-        self.unkept.batch = self.book.changes();
+        let mut batch = self.book.changes();
         let json = json::encode(&self.settings).into_bytes();
-        self.unkept.batch.push(settings::row(settings::SETTINGS, Some(json)));
+        batch.push(settings::row(settings::SETTINGS, Some(json)));
         let network = self.way.network.to_json().ok().map(String::into_bytes);
-        self.unkept.batch.push(settings::row(settings::NETWORK, network));
+        batch.push(settings::row(settings::NETWORK, network));
+        self.unkept.forget();
+        self.unkept.add(batch);
         self.later.push_back(Input::StoreLost);
         self.tell_conversations();
         let gone = match gone.len() {

@@ -126,6 +126,42 @@ export const damage = [
     },
   },
   {
+    name: "what was deleted while the store was full does not come back, one chat or everything",
+    async run(bench) {
+      const { market, browser, port } = await bench.joined();
+      const [first, second] = await two_chats(market, port);
+      const origin = `chrome-extension://${browser.id}`;
+      const cdp = await browser.context.newCDPSession(port.page);
+      const fill = async (conversation) => {
+        await cdp.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
+        let names = 0;
+        await until("it is full", async () => {
+          names += 1;
+          await port.order({ do: "rename", conversation, title: `Named ${names} times` });
+          await new Promise((resolve) => setTimeout(resolve, 500));
+          return (await notices(port)).at(-1) === "Full: new answers are not kept.";
+        }, 60);
+      };
+      const empty = async () => {
+        await cdp.send("Storage.overrideQuotaForOrigin", { origin });
+        await until("it is kept again", async () => (await notices(port)).at(-1) === "Everything is kept again.");
+      };
+      await fill(first.conversation);
+      await port.order({ do: "delete", conversation: first.conversation });
+      await empty();
+      await begin_again(port);
+      assert.deepEqual((await port.heard("conversations")).map(({ id }) => id), [second.conversation]);
+
+      await fill(second.conversation);
+      await port.order({ do: "delete_all" });
+      await until("none is left", async () => (await port.heard("conversations")).length === 0);
+      await empty();
+      await begin_again(port);
+      assert.deepEqual(await port.heard("conversations"), []);
+      assert.deepEqual(await notices(port), []);
+    },
+  },
+  {
     name: "a store emptied while it runs is told; what is open here is kept, and what is gone is named",
     async run(bench) {
       const { market, browser, port } = await bench.joined();
