@@ -75,6 +75,9 @@ pub struct Asked {
     pub dropped: Vec<u64>,
 }
 
+/// What is said of a conversation that is not there.
+const GONE: Refusal = "This conversation is gone. Start a new one.";
+
 /// Why a command cannot be done; one sentence each for what failed and what to do.
 pub type Refusal = &'static str;
 
@@ -157,7 +160,7 @@ impl Book {
         }
         let conversation = match conversation {
             Some(id) if self.messages.contains_key(id) => id.to_owned(),
-            Some(_) => return Err("This conversation is gone. Start a new one."),
+            Some(_) => return Err(GONE),
             None => {
                 let id = new_id();
                 let title = title_of(text);
@@ -176,7 +179,8 @@ impl Book {
         Ok(self.begin_answer(conversation, dropped, ask, new_id(), now_ms))
     }
 
-    /// Drops an answer and everything after it and begins a new one for the same question.
+    /// Drops the newest answer and begins a new one for the same question. An older one is refused, as what followed it
+    /// would go without a word.
     pub fn retry(
         &mut self,
         conversation: &str,
@@ -185,6 +189,10 @@ impl Book {
         new_id: &mut impl FnMut() -> String,
         now_ms: u64,
     ) -> Result<Asked, Refusal> {
+        let found = self.conversations.get(conversation).ok_or(GONE)?;
+        if found.order.last().is_none_or(|last| last != answer) {
+            return Err("Only the newest answer can be asked again. Edit the older question instead.");
+        }
         let dropped = self.drop_from(conversation, answer)?;
         Ok(self.begin_answer(conversation.to_owned(), dropped, ask, new_id(), now_ms))
     }
@@ -316,12 +324,12 @@ impl Book {
         match self.conversations.get(conversation) {
             Some(found) if found.live.is_empty() => Ok(Vec::new()),
             Some(_) => Err("An answer is still coming. Wait for it or stop it first."),
-            None => Err("This conversation is gone. Start a new one."),
+            None => Err(GONE),
         }
     }
 
     fn drop_from(&mut self, conversation: &str, message: &str) -> Result<Vec<u64>, Refusal> {
-        let found = self.conversations.get_mut(conversation).ok_or("This conversation is gone. Start a new one.")?;
+        let found = self.conversations.get_mut(conversation).ok_or(GONE)?;
         let from = found.order.iter().position(|id| id == message).ok_or("This message is gone already.")?;
         let dropped = found.order.split_off(from);
         let (gone, live): (Vec<_>, Vec<_>) =
@@ -437,6 +445,8 @@ mod tests {
             String::from_utf8(book.content(&conversation, &second.answer)).unwrap(),
             r#"{"messages":[{"content":"one","role":"user"},{"content":"1","role":"assistant"},{"content":"two","role":"user"}]}"#
         );
+        assert!(book.retry(&conversation, &first.answer, 3, &mut id, 4).is_err(), "what followed would be gone");
+        assert_eq!(book.view(&conversation).unwrap().messages.len(), 4);
         let third = book.retry(&conversation, &second.answer, 3, &mut id, 4).unwrap();
         assert_eq!(third.dropped, [2]);
         let question = book.view(&conversation).unwrap().messages[0].id.clone();

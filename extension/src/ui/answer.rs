@@ -236,7 +236,10 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
         let id = id.clone();
         move || retry(app, &id, None)
     };
-    let again = app::icon_button(icon::RETRY, "Ask again", "answer-retry", again);
+    let newest = {
+        let id = id.clone();
+        create_selector(move || app.is_newest(&id))
+    };
     view! {
         div(class="mt-1 -ms-1.5 flex items-center gap-0.5") {
             (Redraw { by: move || if blank {
@@ -246,8 +249,12 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
             } else {
                 app::icon_button(icon::COPY, "Copy answer", "answer-copy", move || text.with_untracked(|text| clipboard::copy(text, copied)))
             } })
-            (again)
-            (Redraw { by: move || if stopped {
+            (Redraw { by: move || if newest.get() {
+                app::icon_button(icon::RETRY, "Ask again", "answer-retry", again.clone())
+            } else {
+                View::new()
+            } })
+            (Redraw { by: move || if stopped && newest.get() {
                 view! {
                     button(
                         r#type="button", data-testid="answer-continue", title="Ask for the rest, below what came",
@@ -259,7 +266,7 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
                 View::new()
             } })
             (Redraw { by: move || match other.get_clone() {
-                _ if failed => View::new(),
+                _ if failed || !newest.get() => View::new(),
                 None => View::new(),
                 Some((other, name)) => {
                     let id = id.clone();
@@ -281,9 +288,12 @@ fn actions(app: App, view: Signal<MessageView>, text: Signal<String>) -> View {
     }
 }
 
-/// Asks the question of this answer again.
+/// Asks the question of this answer again, when it is the newest: what follows it would be dropped with it.
 pub fn retry(app: App, answer: &str, provider: Option<String>) {
     let row = app.rows.with_untracked(|rows| rows.iter().find(|row| *row.id == *answer).cloned());
+    if !app.is_newest(answer) {
+        return;
+    }
     let failed = row.map(|row| row.view.get_clone_untracked());
     // Asking again drops what is there: not for a question that could not be sent.
     if quota::refuses(app, failed.as_ref()) {

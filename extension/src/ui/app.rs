@@ -47,9 +47,7 @@ fn root() -> View {
             app.line.with(|line| line.as_ref().filter(|(_, at)| *at <= app.now_ms.get()).map(|(id, _)| id.clone()));
         if let Some(id) = due {
             app.line.set(None);
-            if app.rows.with_untracked(|rows| rows.iter().any(|row| *row.id == *id)) {
-                answer::retry(app, &id, None);
-            }
+            untrack(|| answer::retry(app, &id, None));
         }
     });
     let (navigation, chat, toast, live) = (navigation(app), chat::chat(app), toast(app), live::region());

@@ -14,7 +14,7 @@ const GO_ON: &str = "Continue exactly where your last answer stopped.";
 
 /// Draws the notice of an answer, if it has one.
 pub fn notice(app: App, row: Row, phase: ReadSignal<String>) -> View {
-    let (view, text) = (row.view, row.text);
+    let (view, text, id) = (row.view, row.text, row.id.clone());
     let said = create_selector(move || {
         phase.track();
         let market = market(app, &row);
@@ -22,6 +22,7 @@ pub fn notice(app: App, row: Row, phase: ReadSignal<String>) -> View {
         view.with(|view| words(view, &text, &market))
     });
     let unit = create_selector(move || view.with(|view| quota::of_unit(app, view)));
+    let newest = create_selector(move || app.is_newest(&id));
     view! {
         (Redraw { by: move || match said.get_clone() {
             None => View::new(),
@@ -32,6 +33,7 @@ pub fn notice(app: App, row: Row, phase: ReadSignal<String>) -> View {
                     words.body.push(' ');
                     words.body.push_str(&unit);
                 }
+                words.acts.retain(|act| newest.get() || !act.asks());
                 draw(app, &view.with_untracked(|view| view.id.clone()), &phase.get_clone_untracked(), words)
             }
         } })

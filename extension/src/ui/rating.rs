@@ -103,7 +103,7 @@ pub fn rating(app: App, view: Signal<MessageView>) -> View {
         until: create_signal(0.0),
         skipped: create_signal(SKIPPED.with_borrow(|skipped| skipped.contains(&id))),
     };
-    let newest = create_selector(move || app.rows.with(|rows| rows.last().is_some_and(|row| *row.id == *id)));
+    let newest = create_selector(move || app.is_newest(&id));
     let row = create_selector(move || {
         let changeable = app.now_ms.get() < given.until.get();
         row_of(newest.get(), view.with(|view| view.stars), given.skipped.get(), changeable)

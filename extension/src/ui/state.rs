@@ -208,6 +208,11 @@ impl App {
         last.view.with(|view| view.role == "assistant" && is_running(&view.phase)).then_some(last)
     }
 
+    /// Whether no message follows the one of this id.
+    pub fn is_newest(self, id: &str) -> bool {
+        self.rows.with(|rows| rows.last().is_some_and(|row| *row.id == *id))
+    }
+
     /// Sends the draft, or says why not by opening what must be decided first.
     pub fn ask(self) {
         let text = self.draft.get_clone().trim().to_owned();

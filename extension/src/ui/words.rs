@@ -43,6 +43,12 @@ pub enum Act {
 }
 
 impl Act {
+    /// Whether it asks this question again or goes on below its answer, which only the newest allows: what follows an
+    /// older one would be lost.
+    pub fn asks(&self) -> bool {
+        !matches!(self, Self::KeyChange(_) | Self::TryNow | Self::Providers | Self::Details)
+    }
+
     /// Its name for tests.
     pub fn name(&self) -> &'static str {
         match self {

@@ -51,6 +51,26 @@ export const states = [
     },
   },
   {
+    name: "only the newest answer can be asked again, as what follows an older one would be lost",
+    async run(bench) {
+      const browser = await bench.browser();
+      const messages = [
+        ...exchange(1, "Why?", { text: "So." }), ...exchange(2, "How?", { text: "It is", phase: "stopped" }),
+        ...exchange(3, "Where?", { phase: "error", code: 12, tokens: null, receipt: null }), ...exchange(4, "And when?", { text: "Now." }),
+      ];
+      const panel = await scripted(browser, { messages });
+      const answer = (n) => panel.page.locator(`[data-message-id="a${n}"]`);
+      const buttons = (n) => answer(n).locator("button").evaluateAll((all) => all.map(({ dataset }) => dataset.testid));
+      assert.deepEqual(await buttons(1), ["answer-cost", "answer-copy"]);
+      assert.deepEqual(await buttons(2), ["answer-cost", "answer-copy"]);
+      assert.deepEqual(await buttons(3), []);
+      assert.match(await answer(3).innerText(), /Fjord could not process this\./, "it is still told");
+      assert.deepEqual((await buttons(4)).slice(0, 4), ["answer-cost", "answer-copy", "answer-retry", "answer-other"]);
+      await panel.at("answer-retry").click();
+      await until("it is asked again", async () => (await panel.orders()).some((order) => order.do === "retry" && order.answer === "a4"));
+    },
+  },
+  {
     name: "when all are busy the question waits in line and is asked again by itself",
     async run(bench) {
       const browser = await bench.browser();
