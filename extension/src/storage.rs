@@ -282,7 +282,10 @@ async fn renew(rexie: &Rexie) -> Result<SealingKeys, StorageError> {
     let keys = SealingKeys::generate().await?;
     let transaction = rexie.transaction(&[KEYS], TransactionMode::ReadWrite)?;
     transaction.store(KEYS)?.put(&keys.to_js(), Some(&"pair".into())).await?;
-    transaction.done().await?;
+    // Nobody could open after a restart what was sealed by keys that are not kept.
+    if !transaction.done().await?.is_committed() {
+        return Err(StorageError(ABORTED.into()));
+    }
     Ok(keys)
 }
 
