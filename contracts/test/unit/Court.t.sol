@@ -146,8 +146,9 @@ contract CourtTest is Providers, Signed {
         bench.answer(9, "");
     }
 
-    function test_payee_answers_too() public {
+    function test_payee_answers_too_and_to_the_last_second() public {
         uint256 one = opened();
+        vm.warp(block.timestamp + RESPONSE);
         vm.prank(payee.at);
         bench.answer(one, "");
         assertTrue(bench.caseOf(one).answered);
@@ -227,9 +228,11 @@ contract CourtTest is Providers, Signed {
         answered(two);
         decided(one, true);
         assertTrue(registry.isFrozen(id));
+        vm.warp(bench.caseOf(two).decideBy);
         decided(two, true);
         assertFalse(registry.isFrozen(id));
         assertEq(registry.stakeOf(id), 6_400e18);
+        assertEq(bench.owed(reporter.at), 2 * BOND + 360e18);
     }
 
     function test_nothing_is_left_to_slash() public {

@@ -209,6 +209,27 @@ contract DoorsTest is Members {
         members.joinByInvitation(8, i, signature, r, vs);
     }
 
+    function test_an_invitation_is_good_to_its_last_second_and_day() public {
+        sponsored(PRICE);
+        vm.expectEmit();
+        emit M.SponsorFunded(sponsor.at, 2 * PRICE);
+        sponsored(2 * PRICE);
+        assertEq(members.sponsorBalance(sponsor.at), 3 * PRICE);
+        M.Invitation memory i = invitation(2, 0);
+        i.deadline = uint40(block.timestamp);
+        i.validUntil = members.today();
+        bytes memory signature = invites(i);
+        (bytes32 r, bytes32 vs) = accepts(7);
+        vm.expectEmit();
+        emit M.InvitationSpent(sponsor.at, invited.at);
+        members.joinByInvitation(7, i, signature, r, vs);
+        invited = person("another");
+        i = invitation(2, 0);
+        i.validUntil = members.today() + 365;
+        byInvitation(8, i);
+        assertEq(untilOf(8), members.today() + 365);
+    }
+
     function test_an_invitation_can_be_taken_back() public {
         sponsored(PRICE);
         M.Invitation memory i = invitation(2, 0);

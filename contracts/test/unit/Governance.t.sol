@@ -68,6 +68,7 @@ contract GovernanceTest is Deployed {
         new Timelock(0, alice, none);
         vm.expectRevert(abi.encodeWithSelector(Timelock.DelayOutOfBounds.selector, 30 days + 1, 1, 30 days));
         new Timelock(30 days + 1, alice, none);
+        assertEq(new Timelock(30 days, alice, none).MIN_DELAY(), 30 days);
     }
 
     function test_a_first_call_that_fails_makes_no_timelock() public {
@@ -79,8 +80,8 @@ contract GovernanceTest is Deployed {
 
     function test_no_vote_makes_the_timelock_shorter() public {
         uint256 min = p.timelockDelay;
-        executed(one(address(c.timelock), abi.encodeCall(c.timelock.updateDelay, (min + 1 days)), "longer"));
-        assertEq(c.timelock.getMinDelay(), min + 1 days);
+        executed(one(address(c.timelock), abi.encodeCall(c.timelock.updateDelay, (30 days)), "longest"));
+        assertEq(c.timelock.getMinDelay(), 30 days);
         executed(one(address(c.timelock), abi.encodeCall(c.timelock.updateDelay, (min)), "as before"));
         assertEq(c.timelock.getMinDelay(), min);
         fails(
@@ -155,6 +156,10 @@ contract GovernanceTest is Deployed {
         assertEq(c.governor.proposalThreshold(), 2e18);
         assertEq(c.governor.quorumNumerator(), 5);
         assertEq(c.governor.lateQuorumVoteExtension(), 1 days);
+        executed(one(g, abi.encodeCall(c.governor.setVotingDelay, (2 days)), "the least delay"));
+        executed(one(g, abi.encodeCall(c.governor.setVotingPeriod, (30 days)), "the longest period"));
+        assertEq(c.governor.votingDelay(), 2 days);
+        assertEq(c.governor.votingPeriod(), 30 days);
         fails(one(g, abi.encodeCall(c.governor.setVotingDelay, (1)), "no delay"), bounds(1, 2 days, 30 days));
         fails(one(g, abi.encodeCall(c.governor.setVotingPeriod, (1)), "no period"), bounds(1, 5 days, 30 days));
         fails(one(g, abi.encodeCall(c.governor.setProposalThreshold, (0)), "spam"), bounds(0, 1, 10_000_000e18));

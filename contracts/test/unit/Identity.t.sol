@@ -238,6 +238,20 @@ contract IdentityTest is Providers {
         registry.setOwner(id, address(0));
     }
 
+    function test_stakes_of_one_owner_add_up() public {
+        bytes32 other = registered(7, payee.at, owner.at);
+        staked(100e18);
+        vm.startPrank(owner.at);
+        registry.stake(other, 12e18);
+        registry.setOwner(other, stranger.at);
+        assertEq(registry.unitsOf(owner.at), 100e18);
+        registry.setOwner(id, stranger.at);
+        vm.stopPrank();
+        assertEq(registry.unitsOf(owner.at), 0);
+        assertEq(registry.unitsOf(stranger.at), 112e18);
+        assertEq(registry.getVotes(stranger.at), 112e18);
+    }
+
     function test_sets_the_uri() public {
         vm.prank(owner.at);
         registry.setUri(id, "ipfs://two");

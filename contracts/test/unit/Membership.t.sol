@@ -182,6 +182,7 @@ contract MembershipTest is Members {
         members.depositFor(0);
         assertEq(members.depositFor(1), PRICE / 2);
         assertEq(members.depositFor(2), PRICE);
+        assertEq(members.depositFor(64), 63 * PRICE);
     }
 
     function test_joins_by_permit() public {
@@ -233,6 +234,7 @@ contract MembershipTest is Members {
         assertEq(coverOf(7), 4 * PRICE);
         assertEq(tierOf(7), 5);
         assertEq(token.balanceOf(address(members)), 4 * PRICE);
+        members.topUp(7, 5);
         vm.stopPrank();
         // A price that fell takes nothing and gives nothing back before the exit.
         rule(Keys.SEAT_DEPOSIT, 50);
@@ -281,7 +283,8 @@ contract MembershipTest is Members {
 
     function test_leaves_by_signature_for_nothing() public {
         deposited(7, 2);
-        members.requestExitFor(7, 0, FOREVER, leaves(payer, 7, 0, FOREVER));
+        uint40 now_ = uint40(block.timestamp);
+        members.requestExitFor(7, 0, now_, leaves(payer, 7, 0, now_));
         vm.warp(block.timestamp + EXIT);
         assertEq(members.withdraw(7), PRICE);
     }
@@ -409,6 +412,12 @@ contract MembershipTest is Members {
         rule(Keys.FREE_DAILY, 5);
         assertEq(members.limitAt(day), 5);
         assertEq(members.limitAt(day - 1), 3);
+        // From its first second on, and 1.8 billion seconds are 20,833 days and some.
+        vm.warp((day + 1) * 1 days);
+        rule(Keys.FREE_DAILY, 6);
+        assertEq(members.limitAt(20_834), 6);
+        assertEq(members.limitAt(20_833), 5);
+        assertEq(members.today(), 20_834);
     }
 
     function test_refuses_constructions() public {
@@ -422,5 +431,6 @@ contract MembershipTest is Members {
         new M(token, rules, registry, 0);
         vm.expectRevert(M.BadBounds.selector);
         new M(token, rules, registry, 30 days + 1);
+        assertEq(new M(token, rules, registry, 30 days).EXIT_DELAY(), 30 days);
     }
 }

@@ -43,6 +43,7 @@ contract RegistryTest is Providers {
         emit I.Unstaked(id, leaving);
         assertEq(registry.withdraw(id), leaving);
         assertEq(registry.getVotes(owner.at), amount - leaving);
+        assertEq(registry.unitsOf(owner.at), amount - leaving);
         assertEq(registry.getPastVotes(owner.at, block.timestamp - 1), amount);
         assertEq(registry.getPastTotalSupply(block.timestamp - 1), amount);
         assertEq(token.balanceOf(owner.at), 1_000_000e18 - amount + leaving);
@@ -306,6 +307,8 @@ contract RegistryTest is Providers {
         registry.seatCourt();
         assertEq(registry.court(), next);
         assertEq(registry.courtTerm(), 2);
+        assertEq(registry.nextCourt(), address(0));
+        assertEq(registry.nextCourtFrom(), 0);
         assertFalse(registry.isFrozen(id));
         vm.expectRevert(I.NoCourtProposed.selector);
         registry.seatCourt();
@@ -373,5 +376,6 @@ contract RegistryTest is Providers {
         new ProviderRegistry(token, rules, governance, 0);
         vm.expectRevert(I.BadBounds.selector);
         new ProviderRegistry(token, rules, governance, 30 days + 1);
+        assertEq(new ProviderRegistry(token, rules, governance, 30 days).COURT_DELAY(), 60 days);
     }
 }
