@@ -165,6 +165,8 @@ contract CourtTest is Providers, Signed {
         assertEq(bench.owed(reporter.at), BOND + SLASH / 10);
         assertEq(token.balanceOf(treasury) - before, SLASH * 9 / 10);
         assertFalse(registry.isFrozen(id));
+        vm.expectEmit(address(bench));
+        emit QualityCourt.PaidOut(reporter.at, BOND + SLASH / 10);
         assertEq(bench.payout(reporter.at), BOND + SLASH / 10);
         assertEq(token.balanceOf(address(bench)), 0);
         vm.expectRevert(QualityCourt.NothingToPay.selector);

@@ -96,6 +96,8 @@ contract Pam1Test is Signed {
         Pam1.Point memory point = rootPoint();
         vm.expectRevert(Pam1.TooLarge.selector);
         reader.openCert(new bytes(8_193), point);
+        vm.expectRevert(Pam1.Malformed.selector);
+        reader.openCert(new bytes(8_192), point);
     }
 
     function test_refuses_another_type() public {
@@ -130,6 +132,9 @@ contract Pam1Test is Signed {
         Pam1.Cert memory cert = reader.openCert(certOf(good()), rootPoint());
         assertEq(cert.opSeq, 7);
         assertEq(cert.notAfter, 1_800_000_000);
+        cert = reader.openCert(certOf(certFields(root, operational, type(uint32).max, 1 << 40)), rootPoint());
+        assertEq(cert.opSeq, type(uint32).max);
+        assertEq(cert.notAfter, 1 << 40);
     }
 
     function test_passes_over_extensions_of_a_certificate() public {
@@ -183,6 +188,13 @@ contract Pam1Test is Signed {
         f = more(good());
         f[7] = Field(63, number(0));
         certFails(f, Pam1.Malformed.selector);
+        // Nothing comes twice, be it the last or the first.
+        f[7] = f[6];
+        certFails(f, Pam1.Malformed.selector);
+        for (uint256 i = 7; i > 0; --i) {
+            f[i] = f[i - 1];
+        }
+        certFails(f, Pam1.Malformed.selector);
         bytes memory wire = signedBody(1, "pam1 cert", bytes.concat(map(good()), hex"00"), root);
         Pam1.Point memory point = rootPoint();
         vm.expectRevert(Pam1.Malformed.selector);
@@ -232,6 +244,10 @@ contract Pam1Test is Signed {
         (uint64 seq,, Pam1.Cert memory cert) = reader.openBundle(bundleOf(goodBundle(), operational), id, rootPoint());
         assertEq(seq, 9);
         assertEq(cert.opSeq, 7);
+        Field[] memory f = bundleFields(id, certOf(good()), 1 << 40, new bytes(32));
+        f[4].key = 15;
+        (seq,,) = reader.openBundle(bundleOf(f, operational), id, rootPoint());
+        assertEq(seq, 1 << 40);
     }
 
     function test_refuses_a_bundle_with_a_wrong_field() public {
@@ -350,18 +366,19 @@ contract Pam1Test is Signed {
 
     /// The same cases as the reader of the Rust core has, without those of UTF-8.
     function test_only_the_deterministic_profile_reads() public view {
-        bytes[11] memory right = [
+        bytes[12] memory right = [
             bytes(hex"17"), hex"1818", hex"190100", hex"20", hex"3818", hex"3bffffffffffffffff", hex"420102",
-            hex"626162", hex"820102", hex"a201020304", hex"8181818100"
+            hex"626162", hex"820102", hex"a201020304", hex"8181818100", hex"a10000"
         ];
         for (uint256 i; i < right.length; ++i) {
             assertTrue(reader.isCanonical(right[i]), vm.toString(right[i]));
         }
-        bytes[26] memory wrong = [
+        bytes[27] memory wrong = [
             bytes(""), hex"1817", hex"190018", hex"1a00000100", hex"3817", hex"58020102", hex"780161", hex"980100",
             hex"b8010000", hex"5f4101ff", hex"7f6161ff", hex"9f01ff", hex"bf0102ff", hex"a203020104", hex"a201020104",
             hex"a1616101", hex"f5", hex"f6", hex"f90000", hex"c000", hex"4201", hex"818181818100",
-            hex"9bffffffffffffffff", hex"0101", hex"1b00000000ffffffff", hex"19"
+            hex"9bffffffffffffffff", hex"0101", hex"1b00000000ffffffff", hex"19",
+            hex"1cffffffffffffffffffffffffffffffff"
         ];
         for (uint256 i; i < wrong.length; ++i) {
             try reader.isCanonical(wrong[i]) returns (bool whole) {
