@@ -254,7 +254,8 @@ contract InferenceChannels is Ledger {
         _requestClose(idOf(key));
     }
 
-    /// @notice The same by the signature of the payer or its key, sent by anyone for `fee` from the payer's balance.
+    /// @notice The same by the signature of the payer or its key, sent by anyone for `fee` from the payer's balance. A fee
+    /// that the key grants counts under its session; for none it may ask without one.
     function requestCloseFor(
         Key calldata key,
         address by,
@@ -267,7 +268,12 @@ contract InferenceChannels is Ledger {
         bytes32 id = idOf(key);
         _signedBy(by, Typed.requestClose(id, fee, deadline), signature);
         _requestClose(id);
-        _payRelayer(key.payer, fee);
+        if (by == key.payer) {
+            _payRelayer(key.payer, fee);
+        } else if (fee != 0) {
+            _revertWith(_spend(key.payer, key.payee, key.signer, fee));
+            _add(msg.sender, fee);
+        }
     }
 
     /// @notice Ends a timed close once its time has come; anyone may send it. The rest goes to the payer's balance here.

@@ -157,6 +157,35 @@ contract ChannelsProof is Test {
         }
     }
 
+    /// Whatever the session key signs, in whatever message that takes from its payer: a day costs the payer no more than the
+    /// day's cap, and nothing once the session is over.
+    function check_a_session_key_takes_no_more_than_its_cap(
+        uint256 which,
+        uint96 capDay,
+        uint40 expiry,
+        uint96 amount,
+        uint96 fee,
+        uint40 deadline,
+        bytes32 r,
+        bytes32 s,
+        uint8 v
+    ) public {
+        vm.prank(PAYER);
+        channels.setSession(Ledger.Terms(SIGNER, type(uint96).max, capDay, expiry));
+        uint96 before = balance(PAYER);
+        bytes32 vs = bytes32(uint256(s) | uint256(v & 1) << 255);
+        if (which == 0) {
+            try channels.requestCloseFor(key(), SIGNER, fee, deadline, abi.encodePacked(r, s, v)) {} catch {}
+        } else if (which == 1) {
+            try channels.topUpFor(key(), amount, fee, deadline, r, vs) {} catch {}
+        } else {
+            InferenceChannels.Key memory fresh = InferenceChannels.Key(PAYER, PAYEE, SIGNER, bytes32(uint256(8)));
+            try channels.openFromLedger(InferenceChannels.Opening(fresh, amount, fee, deadline, r, vs)) {} catch {}
+        }
+        uint96 left = balance(PAYER);
+        assert(left == before || block.timestamp < expiry && before - left <= capDay);
+    }
+
     /// Two vouchers of one hash are one voucher, and no voucher is any other message.
     function check_no_two_messages_share_a_hash(
         bytes32 one,

@@ -16,6 +16,13 @@ contract ChannelsHandler is Base {
     InferenceChannels.Key[] internal keys;
     mapping(bytes32 id => uint96) internal highest;
 
+    /// What each payer's session key may do, as the payer last said, and what it took of the payer's balance: on a day, and
+    /// for a payee since then.
+    mapping(address payer => Ledger.Terms) internal allowed;
+    mapping(address payer => mapping(uint256 day => uint256)) internal tookOn;
+    mapping(address payer => mapping(address payee => uint256)) internal tookFor;
+    bool public tookTooMuch;
+
     /// What a channel's claim was when last looked at: it must never fall.
     mapping(bytes32 id => uint96) internal seen;
     uint256 public paid;
@@ -30,7 +37,8 @@ contract ChannelsHandler is Base {
             vm.startPrank(payers[i].at);
             token.approve(address(channels), type(uint256).max);
             channels.fund(payers[i].at, 1_000e18);
-            channels.setSession(terms(type(uint96).max, type(uint96).max));
+            allowed[payers[i].at] = terms(400e18, 700e18);
+            channels.setSession(allowed[payers[i].at]);
             vm.stopPrank();
         }
         token.transfer(stranger.at, token.balanceOf(address(this)));
@@ -74,12 +82,17 @@ contract ChannelsHandler is Base {
             amounts[i] = uint96(bound(amounts[i], 0, 500e18));
             rows[i] = opening(key, amounts[i], uint96(bound(fee, 0, 1e18)));
         }
+        uint96 before = balance(rows[0].key.payer);
         vm.prank(relayer);
         channels.openManyFromLedger(rows);
+        uint256 cost;
         for (uint256 i; i < 3; ++i) {
             (uint256 state,,,) = channels.channel(channels.idOf(rows[i].key));
-            if (state != 0) keys.push(rows[i].key);
+            if (state == 0) continue;
+            keys.push(rows[i].key);
+            cost += took(rows[i].key, uint256(rows[i].amount) + rows[i].fee);
         }
+        assertEq(before - balance(rows[0].key.payer), cost);
     }
 
     function topUp(uint256 which, uint96 more) external counted {
@@ -90,6 +103,21 @@ contract ChannelsHandler is Base {
         if (state != 1 || closeAt != 0 || more == 0) return;
         vm.prank(key.payer);
         channels.topUp(key, deposit + more);
+    }
+
+    /// The session key signs whatever it likes: the caps say what comes of it.
+    function topUpFor(uint256 which, uint96 more, uint96 fee) external counted {
+        if (keys.length == 0) return;
+        InferenceChannels.Key memory key = keys[which % keys.length];
+        (, uint96 deposit,,) = channels.channel(channels.idOf(key));
+        uint96 to = deposit + uint96(bound(more, 0, 500e18));
+        fee = uint96(bound(fee, 0, 10e18));
+        (bytes32 r, bytes32 vs) = compact(session, Typed.topUp(channels.idOf(key), to, fee, FOREVER));
+        uint96 before = balance(key.payer);
+        vm.prank(relayer);
+        try channels.topUpFor(key, to, fee, FOREVER, r, vs) {
+            assertEq(before - balance(key.payer), took(key, uint256(to - deposit) + fee));
+        } catch {}
     }
 
     /// Vouchers of several channels of one payee, closed ones, stale ones and forged ones among them.
@@ -125,6 +153,71 @@ contract ChannelsHandler is Base {
         if (state != 1 || closeAt != 0) return;
         vm.prank(which % 2 == 0 ? key.payer : key.signer);
         channels.requestClose(key);
+    }
+
+    function requestCloseFor(uint256 which, uint96 fee) external counted {
+        if (keys.length == 0) return;
+        InferenceChannels.Key memory key = keys[which % keys.length];
+        bytes32 id = channels.idOf(key);
+        (uint256 state,,, uint40 closeAt) = channels.channel(id);
+        if (state != 1 || closeAt != 0) return;
+        uint96 before = balance(key.payer);
+        fee = fee % 4 == 0 ? 0 : uint96(bound(fee, 0, before));
+        bytes memory word = long(session, Typed.requestClose(id, fee, FOREVER));
+        vm.prank(relayer);
+        try channels.requestCloseFor(key, key.signer, fee, FOREVER, word) {
+            if (fee != 0) took(key, fee);
+        } catch {
+            assertNotEq(fee, 0, "a close for nothing needs no session");
+        }
+    }
+
+    /// By the payer itself: no cap binds it.
+    function requestCloseByPayerFor(uint256 which, uint96 fee) external counted {
+        if (keys.length == 0) return;
+        InferenceChannels.Key memory key = keys[which % keys.length];
+        bytes32 id = channels.idOf(key);
+        (uint256 state,,, uint40 closeAt) = channels.channel(id);
+        if (state != 1 || closeAt != 0) return;
+        fee = uint96(bound(fee, 0, balance(key.payer)));
+        bytes memory word = long(payerAt(key.payer), Typed.requestClose(id, fee, FOREVER));
+        vm.prank(relayer);
+        channels.requestCloseFor(key, key.payer, fee, FOREVER, word);
+    }
+
+    function setSessionFor(uint256 who, uint96 capPayee, uint96 capDay, uint32 time, uint96 fee) external counted {
+        Person memory p = payers[who % PEOPLE];
+        Ledger.Terms memory t = Ledger.Terms(
+            session.at,
+            uint96(bound(capPayee, 0, 1_000e18)),
+            uint96(bound(capDay, 0, 1_000e18)),
+            uint40(block.timestamp + time % 8 days)
+        );
+        fee = uint96(bound(fee, 0, balance(p.at) < 1e18 ? balance(p.at) : 1e18));
+        bytes32 hash = keccak256(
+            abi.encode(
+                Typed.SESSION, p.at, t.signer, t.capPayee, t.capDay, t.expiry, fee, FOREVER, channels.nonces(p.at)
+            )
+        );
+        bytes memory word = long(p, hash);
+        vm.prank(relayer);
+        channels.setSessionFor(p.at, t, fee, FOREVER, word);
+        allowed[p.at] = t;
+        for (uint256 i; i < PEOPLE; ++i) {
+            tookFor[p.at][payees[i].at] = 0;
+        }
+    }
+
+    function withdrawFor(uint256 who, uint96 amount, uint96 fee) external counted {
+        Person memory p = payers[who % PEOPLE];
+        uint96 all = balance(p.at);
+        if (all == 0) return;
+        amount = uint96(bound(amount, 1, all));
+        fee = uint96(bound(fee, 0, all - amount));
+        bytes memory word =
+            long(p, Typed.withdraw(p.at, p.at, amount, fee, FOREVER, channels.nonces(p.at)));
+        vm.prank(relayer);
+        channels.withdrawFor(p.at, p.at, amount, fee, FOREVER, word);
     }
 
     function finishClose(uint256 which) external counted {
@@ -189,6 +282,22 @@ contract ChannelsHandler is Base {
         assertEq(all, claims);
     }
 
+    /// The session key took `amount` of the payer's balance: it stands within what the payer allowed, or it should not.
+    function took(InferenceChannels.Key memory key, uint256 amount) private returns (uint256) {
+        Ledger.Terms memory t = allowed[key.payer];
+        uint256 day = tookOn[key.payer][block.timestamp / 1 days] += amount;
+        uint256 all = tookFor[key.payer][key.payee] += amount;
+        if (block.timestamp >= t.expiry || day > t.capDay || all > t.capPayee) tookTooMuch = true;
+        return amount;
+    }
+
+    function payerAt(address payer) private view returns (Person memory) {
+        for (uint256 i; i < PEOPLE; ++i) {
+            if (payers[i].at == payer) return payers[i];
+        }
+        revert("nobody");
+    }
+
     function look() private {
         for (uint256 i; i < keys.length; ++i) {
             bytes32 id = channels.idOf(keys[i]);
@@ -237,27 +346,34 @@ contract ChannelsInvariants is Base {
 
     function setUp() public override {
         handler = new ChannelsHandler();
-        bytes4[] memory moves = new bytes4[](12);
+        bytes4[] memory moves = new bytes4[](18);
         moves[0] = ChannelsHandler.fund.selector;
         moves[1] = ChannelsHandler.withdraw.selector;
-        moves[2] = ChannelsHandler.open.selector;
-        moves[3] = ChannelsHandler.openMany.selector;
-        moves[4] = ChannelsHandler.topUp.selector;
-        moves[5] = ChannelsHandler.claim.selector;
-        moves[6] = ChannelsHandler.closeToLedger.selector;
-        moves[7] = ChannelsHandler.requestClose.selector;
-        moves[8] = ChannelsHandler.finishClose.selector;
-        moves[9] = ChannelsHandler.payout.selector;
-        moves[10] = ChannelsHandler.vote.selector;
-        moves[11] = ChannelsHandler.pass.selector;
+        moves[2] = ChannelsHandler.withdrawFor.selector;
+        moves[3] = ChannelsHandler.open.selector;
+        moves[4] = ChannelsHandler.openMany.selector;
+        moves[5] = ChannelsHandler.topUp.selector;
+        moves[6] = ChannelsHandler.topUpFor.selector;
+        moves[7] = ChannelsHandler.claim.selector;
+        moves[8] = ChannelsHandler.closeToLedger.selector;
+        moves[9] = ChannelsHandler.requestClose.selector;
+        moves[10] = ChannelsHandler.requestCloseFor.selector;
+        moves[11] = ChannelsHandler.requestCloseByPayerFor.selector;
+        moves[12] = ChannelsHandler.finishClose.selector;
+        moves[13] = ChannelsHandler.payout.selector;
+        moves[14] = ChannelsHandler.sweep.selector;
+        moves[15] = ChannelsHandler.setSessionFor.selector;
+        moves[16] = ChannelsHandler.vote.selector;
+        moves[17] = ChannelsHandler.pass.selector;
         targetSelector(FuzzSelector(address(handler), moves));
         targetContract(address(handler));
     }
 
-    /// One function for both: each invariant is a campaign of its own.
-    function invariant_every_token_has_an_owner_and_claims_rise_within_what_was_signed() public view {
+    /// One function for all: each invariant is a campaign of its own.
+    function invariant_tokens_have_owners_claims_were_signed_and_session_keys_keep_their_caps() public view {
         handler.assert_solvent();
         handler.assert_claims_hold();
+        assertFalse(handler.tookTooMuch(), "a session key took more than its payer allowed");
     }
 
     function afterInvariant() public {

@@ -133,6 +133,80 @@ contract ClosingTest is Base {
         assertEq(balance(relayer), 1e18);
     }
 
+    /// A fee that the session key grants counts under its caps; the payer's own word is not bound by them.
+    function test_a_stolen_session_key_pays_no_fee_above_its_caps() public {
+        bytes32 id = opened(SALT, DEPOSIT);
+        funded(1_000e18);
+        capped(3e18, 2e18, uint40(block.timestamp + 1 days));
+        asksFails(id, 1_000e18, InferenceChannels.DayCapExceeded.selector);
+        asksFails(id, 2e18 + 1, InferenceChannels.DayCapExceeded.selector);
+        capped(1e18, 2e18, uint40(block.timestamp + 1 days));
+        asksFails(id, 1e18 + 1, InferenceChannels.PayeeCapExceeded.selector);
+        asksFails(id, 1_001e18, Ledger.InsufficientBalance.selector);
+        asks(session, id, 1e18);
+        assertEq(balance(payer.at), 999e18);
+        assertEq(balance(relayer), 1e18);
+        assertEq(channels.movedTo(payer.at, session.at, payee.at), 1e18);
+        (, uint96 moved) = channels.account(payer.at);
+        assertEq(moved, 1e18);
+        // What the close cost is gone from what the key may still move.
+        InferenceChannels.Opening memory more = opening(keyOf("more"), 1, 0);
+        vm.expectRevert(InferenceChannels.PayeeCapExceeded.selector);
+        channels.openFromLedger(more);
+
+        bytes32 other = opened("other", DEPOSIT);
+        bytes memory word = long(payer, Typed.requestClose(other, 900e18, FOREVER));
+        vm.prank(relayer);
+        channels.requestCloseFor(keyOf("other"), payer.at, 900e18, FOREVER, word);
+        assertEq(balance(payer.at), 99e18);
+    }
+
+    function test_a_session_key_pays_no_fee_once_it_has_ended() public {
+        bytes32 id = opened(SALT, DEPOSIT);
+        funded(1_000e18);
+        vm.warp(block.timestamp + 30 days);
+        asksFails(id, 1, InferenceChannels.SessionExpired.selector);
+        // It still asks for the close for nothing, as it could itself.
+        asks(session, id, 0);
+        assertEq(balance(payer.at), 1_000e18);
+    }
+
+    function test_a_session_key_pays_no_fee_once_it_is_taken_back() public {
+        bytes32 id = opened(SALT, DEPOSIT);
+        funded(1_000e18);
+        capped(0, 0, 0);
+        asksFails(id, 1_000e18, InferenceChannels.SessionExpired.selector);
+        asks(session, id, 0);
+        assertEq(balance(payer.at), 1_000e18);
+    }
+
+    /// A signer to whom the payer never gave a session has no balance to grant fees from.
+    function test_a_channels_signer_without_a_session_pays_no_fee() public {
+        bytes32 id = opened(SALT, DEPOSIT);
+        vm.prank(payer.at);
+        channels.fund(payer.at, 5e18);
+        asksFails(id, 1, InferenceChannels.SessionExpired.selector);
+        assertEq(balance(payer.at), 5e18);
+    }
+
+    function capped(uint96 capPayee, uint96 capDay, uint40 expiry) private {
+        vm.prank(payer.at);
+        channels.setSession(Ledger.Terms(session.at, capPayee, capDay, expiry));
+    }
+
+    function asks(Person memory by, bytes32 id, uint96 fee) private {
+        bytes memory word = long(by, Typed.requestClose(id, fee, FOREVER));
+        vm.prank(relayer);
+        channels.requestCloseFor(keyOf(SALT), by.at, fee, FOREVER, word);
+    }
+
+    function asksFails(bytes32 id, uint96 fee, bytes4 refusal) private {
+        bytes memory word = long(session, Typed.requestClose(id, fee, FOREVER));
+        vm.prank(relayer);
+        vm.expectRevert(refusal);
+        channels.requestCloseFor(keyOf(SALT), session.at, fee, FOREVER, word);
+    }
+
     function opened2(bytes32 salt) private returns (bytes32 id) {
         vm.stopPrank();
         id = opened(salt, DEPOSIT);

@@ -109,7 +109,14 @@ async fn a_payer_leaves_a_vanished_provider_and_a_dispute_is_heard() {
         chain.send(&payer, channels.contract, call).await;
     }
 
-    // The session key, which has no ether, asks for both closes by somebody else's transaction.
+    // The session key, which has no ether, asks for both closes by somebody else's transaction, for fees within its caps.
+    let terms = privacyai_contracts::SessionTerms {
+        signer: session.address(),
+        capPayee: tokens(10),
+        capDay: tokens(20),
+        expiry: forever(),
+    };
+    chain.send(&payer, channels.contract, C::setSessionCall { terms }).await;
     for payee in [&vanished, &disputing] {
         let id = channels.id(&key(payee.address()));
         let call = C::requestCloseForCall {
