@@ -5,11 +5,13 @@ import {Funding} from "./Funding.sol";
 import {IProviderRegistry} from "./interfaces/IProviderRegistry.sol";
 
 /// @title Which court may freeze and slash stakes.
-/// @notice Governance names it, and a new one only comes after a delay in which every staker can leave.
+/// @notice Governance names it, and a new one only comes after a delay in which every staker can leave, even one whose stake
+/// a case of the court before holds to the last.
 abstract contract Courts is IProviderRegistry {
     /// The timelock: names the court and the tiers.
     address public immutable GOVERNANCE;
-    /// Seconds from naming a new court to its term: twice the unbonding, so that every staker can leave before.
+    /// Seconds from naming a new court to its term: the unbonding and the longest freeze. No case is opened against who has
+    /// waited out its unbonding, so whoever leaves as the court is named is out before it, whatever stands in the way.
     uint40 public immutable COURT_DELAY;
 
     /// Who may freeze and slash; zero until governance names the first.

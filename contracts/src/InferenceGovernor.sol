@@ -64,6 +64,7 @@ contract InferenceGovernor is
 
     error OutOfBounds(uint256 value, uint256 min, uint256 max);
     error LiveProposal(address proposer, uint256 proposalId);
+    error TimelockFixed();
 
     constructor(IVotes votes, TimelockController timelock_, Rules memory rules)
         Governor("InferenceGovernor")
@@ -142,6 +143,11 @@ contract InferenceGovernor is
 
     function _bound(uint256 value, uint256 min, uint256 max) private pure {
         require(min <= value && value <= max, OutOfBounds(value, min, max));
+    }
+
+    /// @notice Never: another timelock would keep none of the delays that users were promised.
+    function updateTimelock(TimelockController) public pure override {
+        revert TimelockFixed();
     }
 
     // ------------------------------------------------------------------------------------------------ linearisation

@@ -16,7 +16,8 @@ import {RootKeys} from "./RootKeys.sol";
 /// @notice A provider is a P-256 root key. Its payee proves the key by a root signature that names the payee, and proves
 /// itself by sending it. The owner stakes; the stake and its votes stay the owner's, whoever the payee is, until the court
 /// takes some of it. Leaving takes UNBONDING, within which the court can still freeze and slash.
-/// @dev The root key cannot touch the stake, nor can governance: it names the court (see Courts).
+/// @dev The root key cannot take the stake, nor can governance: it names the court (see Courts). But whom the root key names
+/// as operational key answers with it (see QualityCourt).
 contract ProviderRegistry is Courts, Funding, Votes {
     /// A root key and its signature over the binding message.
     struct Root {
@@ -69,7 +70,7 @@ contract ProviderRegistry is Courts, Funding, Votes {
     mapping(address owner => uint256) internal units;
 
     constructor(IERC20 token, IParams params, address governance, uint40 unbonding_)
-        Courts(governance, 2 * uint256(unbonding_))
+        Courts(governance, uint256(unbonding_) + MAX_FREEZE)
         Funding(token)
         EIP712("PrivacyAI Provider Registry", "1")
     {

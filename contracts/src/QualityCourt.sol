@@ -10,8 +10,8 @@ import {Pam1} from "./libraries/Pam1.sol";
 
 /// @title Where a provider's stake answers for what it did.
 /// @notice Two ways lead to a slash. A *fault* proves itself: two key bundles of one sequence, or two receipts for one
-/// channel binding, that differ and are both signed by the provider's operational key; nobody is asked. Everything else is
-/// a *case*: a reporter puts up a bond, the provider may answer, governance decides. An open case freezes the stake.
+/// channel binding, that differ and are both signed by the provider's operational key; nobody is asked, and one such slash
+/// comes within twice the unbonding. Everything else is a *case*: a reporter puts up a bond, the provider may answer, governance decides. An open case freezes the stake.
 /// @dev Every case ends: by a decision within the decision window, or by anyone after it. No case is taken against a
 /// provider that has waited out its unbonding, so who leaves is out at the latest `MAX_RESPONSE + MAX_DECISION` after that.
 contract QualityCourt is Funding {
@@ -32,6 +32,8 @@ contract QualityCourt is Funding {
         uint40 answerBy;
         /// Until then governance may decide; after it anyone ends the case.
         uint40 decideBy;
+        /// What it takes of the stake if it is upheld, as voted when it was opened: no vote makes a case that is there worse.
+        uint16 slashBps;
         bool answered;
         Status status;
     }
@@ -62,6 +64,8 @@ contract QualityCourt is Funding {
     mapping(address account => uint256) public owed;
     /// Faults that were punished: one fault, one slash.
     mapping(bytes32 fault => bool) public punished;
+    /// From when a provider's next fault slashes at once; until then faults are for cases, or wait.
+    mapping(bytes32 providerId => uint256) public faultsFrom;
     /// In which block evidence was announced.
     mapping(bytes32 commitment => uint256) public announced;
 
@@ -97,6 +101,7 @@ contract QualityCourt is Funding {
     error KeyRevoked(uint32 opSeq, uint32 minOpSeq);
     error EvidenceTooOld();
     error AlreadyPunished(bytes32 fault);
+    error FaultTooSoon(uint256 from);
 
     constructor(IERC20 token, IProviderRegistry registry, IParams params, address governance, address treasury)
         Funding(token)
@@ -130,7 +135,8 @@ contract QualityCourt is Funding {
         uint40 decideBy = uint40(answerBy + _upTo(Keys.DECISION_WINDOW, MAX_DECISION));
         _pull(bond);
         id = ++caseCount;
-        cases[id] = Case(providerId, msg.sender, bond, answerBy, decideBy, false, Status.Open);
+        uint16 slashBps = uint16(_upTo(Keys.SLASH_BPS, MAX_SLASH_BPS));
+        cases[id] = Case(providerId, msg.sender, bond, answerBy, decideBy, slashBps, false, Status.Open);
         emit CaseOpened(id, providerId, msg.sender, bond, answerBy, decideBy, uri);
         ++openCases[providerId];
         // Again with every case: a freeze ends by itself after a time that is longer than any one case.
@@ -158,7 +164,7 @@ contract QualityCourt is Funding {
         require(c.answered || block.timestamp > c.answerBy, TooEarly());
         require(block.timestamp <= c.decideBy, TooLate());
         if (upheld) {
-            _end(id, c, Status.Upheld, c.reporter, _slash(c.providerId, c.reporter));
+            _end(id, c, Status.Upheld, c.reporter, _slash(c.providerId, c.reporter, c.slashBps));
         } else {
             _end(id, c, Status.Dismissed, REGISTRY.ownerOf(c.providerId), 0);
         }
@@ -250,11 +256,11 @@ contract QualityCourt is Funding {
         if (--openCases[c.providerId] == 0 && REGISTRY.court() == address(this)) REGISTRY.unfreeze(c.providerId);
     }
 
-    /// Takes the voted part of the stake. The reporter's part waits here, so that a reporter without code can be paid and
-    /// one with code stops nothing.
-    function _slash(bytes32 providerId, address reporter) private returns (uint96 amount) {
+    /// Takes a part of the stake. The reporter's part waits here, so that a reporter without code can be paid and one with
+    /// code stops nothing.
+    function _slash(bytes32 providerId, address reporter, uint256 slashBps) private returns (uint96 amount) {
         uint256 stake = REGISTRY.stakeOf(providerId);
-        amount = uint96(stake * _upTo(Keys.SLASH_BPS, MAX_SLASH_BPS) / BPS);
+        amount = uint96(stake * slashBps / BPS);
         uint96 reward = uint96(uint256(amount) * REPORTER_BPS / BPS);
         if (reward != 0) {
             owed[reporter] += reward;
@@ -286,8 +292,12 @@ contract QualityCourt is Funding {
         require(hash != otherHash, SameContent());
         require(!punished[fault], AlreadyPunished(fault));
         require(REGISTRY.stakeOf(providerId) != 0, NoStake());
+        // Whoever has a stolen key makes as many faults as it likes: after the first the owner has a whole unbonding to notice
+        // and a whole one to be out with the rest. An honest reporter of a second fault waits, or opens a case.
+        require(block.timestamp >= faultsFrom[providerId], FaultTooSoon(faultsFrom[providerId]));
         punished[fault] = true;
-        slashed = _slash(providerId, msg.sender);
+        faultsFrom[providerId] = block.timestamp + 2 * uint256(REGISTRY.unbonding());
+        slashed = _slash(providerId, msg.sender, _upTo(Keys.SLASH_BPS, MAX_SLASH_BPS));
         emit FaultProven(providerId, fault, msg.sender, slashed);
     }
 

@@ -5,9 +5,9 @@ import {TimelockController} from "@openzeppelin/contracts/governance/TimelockCon
 import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 
 /// @title What governance acts through: the owner of every voted parameter and of the treasury.
-/// @notice Only the governor proposes and cancels, anyone executes, nobody administers but a vote. A vote can lengthen the
-/// delay and shorten it again, but never below what users were promised: the time to leave before a change comes. Each
-/// contract knows its timelock from the start; what only the timelock may do at the start it does as it is made.
+/// @notice Only the governor proposes and cancels, anyone executes, nobody administers: no vote gives or takes a role. A vote
+/// can lengthen the delay and shorten it again, but never below what users were promised: the time to leave before a change
+/// comes. Each contract knows its timelock from the start; what only the timelock may do at the start it does as it is made.
 contract Timelock is TimelockController {
     /// A call that is made in the constructor.
     struct Call {
@@ -30,6 +30,8 @@ contract Timelock is TimelockController {
         for (uint256 i; i < first.length; ++i) {
             Address.functionCall(first[i].target, first[i].data);
         }
+        // With it a vote could name a second proposer, which keeps to none of the governor's bounds, or a lasting guardian.
+        _revokeRole(DEFAULT_ADMIN_ROLE, address(this));
     }
 
     function updateDelay(uint256 delay) public override {

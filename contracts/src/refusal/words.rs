@@ -133,6 +133,7 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "the two signed objects are not of the same thing, so they do not contradict each other",
     ),
     ("QualityCourt", "EvidenceTooOld()", "the evidence is too old to count"),
+    ("QualityCourt", "FaultTooSoon(uint256)", "a fault of this provider was punished lately; wait, or open a case"),
     ("QualityCourt", "KeyRevoked(uint32,uint32)", "the key {0} that signed it is revoked, as all below {1}"),
     ("QualityCourt", "Malformed()", "the signed object is damaged, or not in its one form"),
     ("QualityCourt", "NoStake()", "the provider has no stake that a case could be about"),
@@ -227,6 +228,7 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     ),
     ("InferenceGovernor", "GovernorUnexpectedProposalState(uint256,uint8,bytes32)", "the proposal {1:s}"),
     ("InferenceGovernor", "LiveProposal(address,uint256)", "{0} has a proposal that is not decided yet: {1}"),
+    ("InferenceGovernor", "TimelockFixed()", "the governor keeps its timelock; no vote changes it"),
     ("InferenceGovernor", "OutOfBounds(uint256,uint256,uint256)", "{0} is not within {1} to {2}"),
     // The timelock.
     ("Timelock", "AccessControlBadConfirmation()", "a role is given up by its holder alone"),

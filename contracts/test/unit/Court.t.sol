@@ -277,12 +277,13 @@ contract CourtTest is Providers, Signed {
 
     /// Cases of a court that was replaced still end, and the provider can leave.
     function test_a_court_out_of_office_ends_its_cases() public {
+        vm.prank(governance);
+        registry.setCourt(court);
+        vm.warp(registry.nextCourtFrom() - 14 days);
         uint256 one = opened();
         uint256 two = opened();
         answered(two);
-        vm.prank(governance);
-        registry.setCourt(court);
-        vm.warp(block.timestamp + registry.COURT_DELAY());
+        vm.warp(registry.nextCourtFrom());
         registry.seatCourt();
         vm.prank(governance);
         vm.expectRevert(abi.encodeWithSelector(IProviderRegistry.NotCourt.selector, address(bench)));
@@ -295,7 +296,101 @@ contract CourtTest is Providers, Signed {
         assertEq(bench.payout(owner.at), BOND);
     }
 
+    /// Who asks to leave within two weeks of a vote for another court is out before that court, with all of it: though a
+    /// case is opened in the last second, lasts as long as any can, and nobody decides it.
+    function test_no_case_holds_a_stake_until_a_new_court_comes() public {
+        setLaw(Keys.RESPONSE_WINDOW, 1_000 days);
+        setLaw(Keys.DECISION_WINDOW, 1_000 days);
+        vm.prank(governance);
+        registry.setCourt(stranger.at);
+        uint40 from = registry.nextCourtFrom();
+        vm.warp(block.timestamp + 14 days);
+        unstaked(STAKE);
+        vm.warp(block.timestamp + UNBONDING - 1);
+        uint256 last = opened();
+        vm.warp(bench.caseOf(last).decideBy + 1);
+        assertLt(block.timestamp, from, "the new court came first");
+        vm.expectRevert(IProviderRegistry.TooEarly.selector);
+        registry.seatCourt();
+        bench.expire(last);
+        assertEq(registry.withdraw(id), STAKE);
+        vm.warp(from);
+        registry.seatCourt();
+        vm.prank(stranger.at);
+        vm.expectRevert(IProviderRegistry.InsufficientStake.selector);
+        registry.slash(id, 1, stranger.at);
+    }
+
+    /// Nor does the freeze alone, should a court that is in office never end it.
+    function test_a_freeze_ends_before_a_new_court_comes() public {
+        vm.prank(governance);
+        registry.setCourt(stranger.at);
+        unstaked(STAKE);
+        vm.warp(block.timestamp + UNBONDING - 1);
+        opened();
+        vm.warp(block.timestamp + registry.MAX_FREEZE());
+        vm.expectRevert(IProviderRegistry.TooEarly.selector);
+        registry.seatCourt();
+        assertEq(registry.withdraw(id), STAKE);
+    }
+
+    function test_a_case_takes_what_was_voted_when_it_was_opened() public {
+        uint256 one = opened();
+        setLaw(Keys.SLASH_BPS, 5_000);
+        uint256 two = opened();
+        assertEq(bench.caseOf(one).slashBps, 2_000);
+        assertEq(bench.caseOf(two).slashBps, 5_000);
+        answered(one);
+        answered(two);
+        decided(one, true);
+        assertEq(registry.stakeOf(id), STAKE - SLASH);
+        setLaw(Keys.SLASH_BPS, 100);
+        decided(two, true);
+        assertEq(registry.stakeOf(id), (STAKE - SLASH) / 2);
+    }
+
     // ------------------------------------------------------------------------------------------------ faults
+
+    /// A stolen key makes any number of faults. One takes its part at once; then the owner can be out with the rest.
+    function test_a_stolen_key_slashes_once_before_the_owner_can_be_out() public {
+        bytes memory c = cert(5, block.timestamp + 30 days);
+        (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
+        (bytes memory x, bytes memory y) = (bundle(10, "one"), bundle(10, "two"));
+        (bytes memory r, bytes memory s) = (receipt(CB, 100), receipt(CB, 101));
+        announced(a, b);
+        announced(x, y);
+        announced(r, s);
+        vm.prank(reporter.at);
+        bench.proveBundles(id, a, b);
+        uint256 from = block.timestamp + 2 * UNBONDING;
+        assertEq(bench.faultsFrom(id), from);
+        // The owner notices after a whole unbonding, and is out a whole one later.
+        vm.warp(block.timestamp + UNBONDING);
+        unstaked(STAKE - SLASH);
+        vm.warp(from - 1);
+        vm.startPrank(reporter.at);
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.FaultTooSoon.selector, from));
+        bench.proveBundles(id, x, y);
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.FaultTooSoon.selector, from));
+        bench.proveReceipts(id, c, r, s);
+        vm.stopPrank();
+        vm.warp(from);
+        uint256 whole = vm.snapshotState();
+        assertEq(registry.withdraw(id), STAKE - SLASH);
+        // Who stays answers for the next fault then.
+        vm.revertToState(whole);
+        vm.prank(reporter.at);
+        assertEq(bench.proveReceipts(id, c, r, s), (STAKE - SLASH) / 5);
+    }
+
+    /// One provider's fault is no rest for another.
+    function test_each_provider_answers_for_its_own_fault() public {
+        (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
+        announced(a, b);
+        vm.prank(reporter.at);
+        bench.proveBundles(id, a, b);
+        assertEq(bench.faultsFrom("another"), 0);
+    }
 
     function test_two_bundles_of_one_sequence_slash_at_once() public {
         (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {IERC5805} from "@openzeppelin/contracts/interfaces/IERC5805.sol";
 import {IGovernor} from "@openzeppelin/contracts/governance/IGovernor.sol";
 import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
@@ -59,6 +60,7 @@ contract GovernanceTest is Deployed {
         assertTrue(c.timelock.hasRole(c.timelock.EXECUTOR_ROLE(), address(0)));
         assertFalse(c.timelock.hasRole(proposer, address(this)));
         assertFalse(c.timelock.hasRole(c.timelock.DEFAULT_ADMIN_ROLE(), address(this)));
+        assertFalse(c.timelock.hasRole(c.timelock.DEFAULT_ADMIN_ROLE(), address(c.timelock)));
         assertEq(c.registry.court(), address(c.court));
     }
 
@@ -94,6 +96,31 @@ contract GovernanceTest is Deployed {
         );
         vm.expectPartialRevert(TimelockController.TimelockUnauthorizedCaller.selector);
         c.timelock.updateDelay(min);
+    }
+
+    /// A second proposer would keep to no bound of the governor, a second canceller to no date.
+    function test_no_vote_gives_or_takes_a_role_of_the_timelock() public {
+        Timelock t = c.timelock;
+        bytes memory unauthorized = abi.encodeWithSelector(
+            IAccessControl.AccessControlUnauthorizedAccount.selector, address(t), t.DEFAULT_ADMIN_ROLE()
+        );
+        (bytes32 proposer, bytes32 canceller, bytes32 admin) =
+            (t.PROPOSER_ROLE(), t.CANCELLER_ROLE(), t.DEFAULT_ADMIN_ROLE());
+        fails(one(address(t), abi.encodeCall(t.grantRole, (proposer, bob)), "proposer"), unauthorized);
+        fails(one(address(t), abi.encodeCall(t.grantRole, (canceller, guardian)), "canceller"), unauthorized);
+        fails(one(address(t), abi.encodeCall(t.grantRole, (admin, alice)), "admin"), unauthorized);
+        fails(one(address(t), abi.encodeCall(t.revokeRole, (proposer, address(c.governor))), "nobody"), unauthorized);
+        assertFalse(t.hasRole(proposer, bob));
+        assertTrue(t.hasRole(proposer, address(c.governor)));
+    }
+
+    function test_no_vote_gives_the_governor_another_timelock() public {
+        address before = c.governor.timelock();
+        fails(
+            one(address(c.governor), abi.encodeCall(c.governor.updateTimelock, (Timelock(payable(bob)))), "mine"),
+            abi.encodeWithSelector(InferenceGovernor.TimelockFixed.selector)
+        );
+        assertEq(c.governor.timelock(), before);
     }
 
     // ------------------------------------------------------------------------------------------------ rules

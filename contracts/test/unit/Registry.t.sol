@@ -294,11 +294,11 @@ contract RegistryTest is Providers {
         vm.expectRevert(Funding.ZeroAddress.selector);
         registry.setCourt(address(0));
         vm.expectEmit();
-        emit I.CourtProposed(next, uint40(block.timestamp) + 2 * UNBONDING);
+        emit I.CourtProposed(next, uint40(block.timestamp) + UNBONDING + registry.MAX_FREEZE());
         registry.setCourt(next);
         vm.stopPrank();
         assertEq(registry.court(), court);
-        vm.warp(block.timestamp + 2 * UNBONDING - 1);
+        vm.warp(block.timestamp + UNBONDING + registry.MAX_FREEZE() - 1);
         vm.expectRevert(I.TooEarly.selector);
         registry.seatCourt();
         vm.warp(block.timestamp + 1);
@@ -376,6 +376,6 @@ contract RegistryTest is Providers {
         new ProviderRegistry(token, rules, governance, 0);
         vm.expectRevert(I.BadBounds.selector);
         new ProviderRegistry(token, rules, governance, 30 days + 1);
-        assertEq(new ProviderRegistry(token, rules, governance, 30 days).COURT_DELAY(), 60 days);
+        assertEq(new ProviderRegistry(token, rules, governance, 30 days).COURT_DELAY(), 120 days);
     }
 }
