@@ -1,6 +1,12 @@
 //! How a provider serves one user with one model, from that user's own requests only: nothing here is anybody's word.
 
-use crate::{announcement::heartbeat::Status, cbor, effect::Millis, error::Error, quantile::Sketch};
+use crate::{
+    announcement::heartbeat::Status,
+    cbor,
+    effect::Millis,
+    error::Error,
+    quantile::{HALF_LIFE_MS, Sketch, UNIT},
+};
 use alloc::vec::Vec;
 
 /// A breaker's first pause after a failure, and its longest, in ms; each failure in a row doubles it.
@@ -17,6 +23,10 @@ const DEGRADED_PERMILLE: u32 = 800;
 
 /// See [`DEGRADED_PERMILLE`].
 const DEGRADED_REQUESTS: u32 = 3;
+
+/// What requests came to weighs half after so many ms: a day. Times change within an hour; whether a provider keeps its
+/// word is known from few requests, and is not forgotten before the next ones.
+const OUTCOMES_HALF_LIFE_MS: u64 = 86_400_000;
 
 /// What a request came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +53,11 @@ impl Outcome {
     fn breaks(self) -> bool {
         matches!(self, Self::Silent | Self::Failed | Self::Died)
     }
+
+    /// Whether it says nothing of how a question is answered there.
+    fn is_refusal(self) -> bool {
+        matches!(self, Self::Overloaded | Self::Refused)
+    }
 }
 
 /// Whether a request may go to a provider now.
@@ -50,10 +65,19 @@ impl Outcome {
 pub enum Passage {
     /// It may.
     Closed,
-    /// It failed lately: one request may try whether it is well again.
+    /// It failed lately, and not by silence: one request may try whether it is well again.
     HalfOpen,
+    /// It was silent: a probe finds whether it is there, and a request tries only where nobody else is left.
+    Lost,
     /// It failed just now.
     Open,
+}
+
+impl Passage {
+    /// Whether requests go there as to any other: of who failed once, the score says whether it is worth a trial.
+    pub fn may(self) -> bool {
+        matches!(self, Self::Closed | Self::HalfOpen)
+    }
 }
 
 /// How a provider stands, as a user sees it.
@@ -72,7 +96,7 @@ pub enum State {
 }
 
 /// One provider's record with one model.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     accepts_ms: Sketch,
     first_ms: Sketch,
@@ -101,6 +125,23 @@ enum Reach {
     Found,
 }
 
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            accepts_ms: Sketch::default(),
+            first_ms: Sketch::default(),
+            tenth_tokens_per_s: Sketch::default(),
+            outcomes: Sketch::new(OUTCOMES_HALF_LIFE_MS),
+            failures: 0,
+            open_until: Millis(0),
+            trial_until: Millis(0),
+            reach: Reach::default(),
+            probed: Millis(0),
+            used: Millis(0),
+        }
+    }
+}
+
 impl Health {
     /// It accepted after so many ms.
     pub fn accepted(&mut self, ms: u64, now: Millis) {
@@ -122,7 +163,7 @@ impl Health {
     /// A request begins; after a failure it is the trial.
     pub fn begin(&mut self, now: Millis) {
         self.used = now;
-        if self.passage(now) == Passage::HalfOpen {
+        if matches!(self.passage(now), Passage::HalfOpen | Passage::Lost) {
             self.trial_until = Millis(now.0.saturating_add(TRIAL_MS));
         }
     }
@@ -133,7 +174,7 @@ impl Health {
         self.trial_until = Millis(0);
         if outcome.breaks() {
             self.open(if outcome == Outcome::Silent { Reach::Lost } else { Reach::Heard }, now);
-        } else {
+        } else if !outcome.is_refusal() {
             self.failures = 0;
             self.open_until = Millis(0);
         }
@@ -160,8 +201,8 @@ impl Health {
     pub fn wants_probe(&self, now: Millis) -> bool {
         match self.passage(now) {
             Passage::Closed => now.0.saturating_sub(self.used.max(self.probed).0) >= UNUSED_MS,
-            Passage::HalfOpen => self.reach == Reach::Lost,
-            Passage::Open => false,
+            Passage::Lost => true,
+            Passage::HalfOpen | Passage::Open => false,
         }
     }
 
@@ -179,8 +220,11 @@ impl Health {
         match self.failures {
             0 => Passage::Closed,
             _ if runs(self.open_until, PAUSES_MS.1) || runs(self.trial_until, TRIAL_MS) => Passage::Open,
-            _ if self.reach == Reach::Found => Passage::Closed,
-            _ => Passage::HalfOpen,
+            _ => match self.reach {
+                Reach::Heard => Passage::HalfOpen,
+                Reach::Lost => Passage::Lost,
+                Reach::Found => Passage::Closed,
+            },
         }
     }
 
@@ -210,6 +254,14 @@ impl Health {
     /// Share of requests that came to this, in permille.
     pub fn share(&self, outcome: Outcome) -> Option<u32> {
         self.outcomes.share(outcome as u32)
+    }
+
+    /// The same with a `prior` share that weighs as much as so many requests: what to expect of the next one.
+    pub fn expected_permille(&self, (prior, requests): (u32, u32), now: Millis) -> u32 {
+        let worth = self.outcomes.worth(now);
+        let weight = u64::from(requests) * u64::from(UNIT);
+        let sum = u64::from(self.success_permille().unwrap_or(prior)) * worth + u64::from(prior) * weight;
+        sum.checked_div(worth + weight).and_then(|share| u32::try_from(share).ok()).unwrap_or(prior)
     }
 
     /// Requests that this is drawn from, the older counting less.
@@ -253,10 +305,10 @@ impl Health {
         reader.map(|key, r| {
             match key {
                 0 if r.uint()? == 1 => {}
-                1 => health.accepts_ms = Sketch::decode(r.bytes(LONGEST)?)?,
-                2 => health.first_ms = Sketch::decode(r.bytes(LONGEST)?)?,
-                3 => health.tenth_tokens_per_s = Sketch::decode(r.bytes(LONGEST)?)?,
-                4 => health.outcomes = Sketch::decode(r.bytes(LONGEST)?)?,
+                1 => health.accepts_ms = Sketch::decode(r.bytes(LONGEST)?, HALF_LIFE_MS)?,
+                2 => health.first_ms = Sketch::decode(r.bytes(LONGEST)?, HALF_LIFE_MS)?,
+                3 => health.tenth_tokens_per_s = Sketch::decode(r.bytes(LONGEST)?, HALF_LIFE_MS)?,
+                4 => health.outcomes = Sketch::decode(r.bytes(LONGEST)?, OUTCOMES_HALF_LIFE_MS)?,
                 5 => health.failures = r.u8()?,
                 6 => health.open_until = Millis(r.uint()?),
                 7 => health.used = Millis(r.uint()?),
@@ -297,7 +349,7 @@ mod tests {
         assert_eq!(health.passage(Millis(0)), Passage::Closed);
         health.end(Outcome::Silent, Millis(1_000));
         assert_eq!(health.passage(Millis(1_001)), Passage::Open);
-        assert_eq!(health.passage(Millis(16_000)), Passage::HalfOpen);
+        assert_eq!(health.passage(Millis(16_000)), Passage::Lost);
         health.begin(Millis(16_000));
         assert_eq!(health.passage(Millis(16_001)), Passage::Open, "one trial at a time");
         health.end(Outcome::Died, Millis(17_000));
@@ -319,23 +371,24 @@ mod tests {
         let mut health = Health::default();
         assert!(!health.wants_probe(Millis(UNUSED_MS - 1)) && health.wants_probe(Millis(UNUSED_MS)));
         health.end(Outcome::Silent, Millis(UNUSED_MS));
-        let half_open = |health: &Health, now| health.passage(Millis(now)) == Passage::HalfOpen;
+        let lost = |health: &Health, now| health.passage(Millis(now)) == Passage::Lost;
         let back = UNUSED_MS + PAUSES_MS.0;
         assert!(!health.wants_probe(Millis(back - 1)), "it failed just now");
-        assert!(half_open(&health, back) && health.wants_probe(Millis(back)));
+        assert!(lost(&health, back) && health.wants_probe(Millis(back)));
         health.reached(80, Millis(back));
         assert_eq!((health.passage(Millis(back)), health.accept_ms(500).is_some()), (Passage::Closed, true));
         assert_eq!(health.success_permille(), Some(0), "a probe is no answer");
         assert!(!health.wants_probe(Millis(back)));
         // A provider that answers probes and no questions waits longer each time all the same.
         health.end(Outcome::Silent, Millis(back));
-        assert!(!half_open(&health, back + 2 * PAUSES_MS.0 - 1) && half_open(&health, back + 2 * PAUSES_MS.0));
+        assert!(!lost(&health, back + 2 * PAUSES_MS.0 - 1) && lost(&health, back + 2 * PAUSES_MS.0));
         health.missed(Millis(back + 2 * PAUSES_MS.0));
         assert_eq!(health.passage(Millis(back + 6 * PAUSES_MS.0 - 1)), Passage::Open);
         health.end(Outcome::Died, Millis(back));
         health.reached(80, Millis(back));
         let later = back + PAUSES_MS.1;
-        assert!(half_open(&health, later) && !health.wants_probe(Millis(later)), "it is heard, but breaks off");
+        assert_eq!(health.passage(Millis(later)), Passage::HalfOpen, "it is heard, but breaks off");
+        assert!(!health.wants_probe(Millis(later)));
     }
 
     #[test]
@@ -353,6 +406,26 @@ mod tests {
         assert_eq!(health.passage(Millis(0)), Passage::Closed);
         assert_eq!(health.success_permille(), Some(0));
         assert_eq!(state(&health, ONLINE, 0), State::Degraded);
+        // Nor do they close a breaker: who alternates between dying and refusing waits longer each time.
+        health.end(Outcome::Died, Millis(0));
+        health.end(Outcome::Overloaded, Millis(0));
+        assert_eq!(health.passage(Millis(0)), Passage::Open);
+    }
+
+    #[test]
+    fn how_requests_went_is_not_forgotten_within_hours_and_ages_over_days() {
+        let mut health = Health::default();
+        for _ in 0..3 {
+            health.end(Outcome::BadReceipt, Millis(0));
+        }
+        let (noon, prior) = (Millis(OUTCOMES_HALF_LIFE_MS / 2), (900, 2));
+        assert_eq!((health.requests(noon), health.success_permille()), (3, Some(0)));
+        assert_eq!(health.expected_permille(prior, noon), 360);
+        let days = |days| Millis(days * OUTCOMES_HALF_LIFE_MS);
+        let expected: Vec<_> = (1..8).map(|n| health.expected_permille(prior, days(n))).collect();
+        assert!(expected.is_sorted() && expected[0] > 360 && expected[6] > 880, "{expected:?}");
+        assert_eq!(health.requests(days(7)), 1, "what is told of is never told of as none");
+        assert_eq!(Health::default().expected_permille(prior, noon), 900);
     }
 
     #[test]

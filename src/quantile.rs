@@ -4,11 +4,11 @@
 use crate::{cbor, effect::Millis, error::Error, map::Map};
 use alloc::vec::Vec;
 
-/// Weights halve in so many ms: an hour, so that this evening's provider is judged by this evening.
+/// Unless it says otherwise, weights halve in so many ms: an hour, so that this evening's speed is this evening's.
 pub const HALF_LIFE_MS: u64 = 3_600_000;
 
 /// The weight of one fresh sample.
-const UNIT: u32 = 1 << 10;
+pub(crate) const UNIT: u32 = 1 << 10;
 
 /// Below this each value has a bucket of its own; above, each doubling has so many.
 const LINEAR: u32 = 16;
@@ -17,21 +17,38 @@ const LINEAR: u32 = 16;
 const BUCKETS: u64 = 16 + 28 * 8;
 
 /// A stream's recent values.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sketch {
     weights: Map<u8, u32>,
     /// Up to when the weights are aged.
     aged: Millis,
+    half_life_ms: u64,
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Self::new(HALF_LIFE_MS)
+    }
 }
 
 impl Sketch {
+    /// Weights halve in so many ms, at least one.
+    pub fn new(half_life_ms: u64) -> Self {
+        Self { weights: Map::new(), aged: Millis(0), half_life_ms: half_life_ms.max(1) }
+    }
+
+    /// Half-lives that passed since the weights were last aged.
+    fn halvings(&self, now: Millis) -> u64 {
+        now.0.saturating_sub(self.aged.0).checked_div(self.half_life_ms).unwrap_or(0)
+    }
+
     /// Takes a value. Time that goes back ages nothing.
     pub fn add(&mut self, value: u32, now: Millis) {
-        let halvings = now.0.saturating_sub(self.aged.0) / HALF_LIFE_MS;
+        let halvings = self.halvings(now);
         if self.weights.is_empty() {
             self.aged = now;
         } else if halvings > 0 {
-            self.aged = Millis(self.aged.0.saturating_add(halvings.saturating_mul(HALF_LIFE_MS)));
+            self.aged = Millis(self.aged.0.saturating_add(halvings.saturating_mul(self.half_life_ms)));
             for weight in self.weights.values_mut() {
                 *weight = halved(*weight, halvings);
             }
@@ -52,11 +69,15 @@ impl Sketch {
         })
     }
 
-    /// How many fresh values this is worth at `now`.
+    /// How many fresh values this is worth at `now`, in 1,024ths.
+    pub fn worth(&self, now: Millis) -> u64 {
+        let halvings = self.halvings(now);
+        self.weights.values().map(|weight| u64::from(halved(*weight, halvings))).sum()
+    }
+
+    /// The same in whole values; what is worth anything counts at least one.
     pub fn count(&self, now: Millis) -> u32 {
-        let halvings = now.0.saturating_sub(self.aged.0) / HALF_LIFE_MS;
-        let all: u64 = self.weights.values().map(|weight| u64::from(halved(*weight, halvings))).sum();
-        u32::try_from(all / u64::from(UNIT)).unwrap_or(u32::MAX)
+        u32::try_from(self.worth(now).div_ceil(u64::from(UNIT))).unwrap_or(u32::MAX)
     }
 
     /// Permille of the weight that lies in the bucket of `value`: exactly that value, where it is below 16. None before
@@ -87,8 +108,8 @@ impl Sketch {
         map.finish()
     }
 
-    /// Reads what [`Self::encode`] wrote.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
+    /// Reads what [`Self::encode`] wrote, of a sketch with this half-life.
+    pub(crate) fn decode(bytes: &[u8], half_life_ms: u64) -> Result<Self, Error> {
         let (mut aged, mut weights) = (0, Map::new());
         let mut reader = cbor::Reader::new(bytes);
         reader.map(|key, r| {
@@ -105,7 +126,7 @@ impl Sketch {
             Ok(true)
         })?;
         reader.finish()?;
-        Ok(Self { weights, aged: Millis(aged) })
+        Ok(Self { weights, aged: Millis(aged), ..Self::new(half_life_ms) })
     }
 }
 
@@ -169,13 +190,14 @@ mod tests {
             sketch.add(100, Millis(0));
         }
         let later = Millis(8 * HALF_LIFE_MS);
-        assert_eq!(sketch.count(later), 0);
+        assert_eq!((sketch.count(later), sketch.worth(later)), (1, 400), "a little is not nothing");
+        assert_eq!(sketch.count(Millis(40 * HALF_LIFE_MS)), 0);
         for _ in 0..10 {
             sketch.add(1_000, later);
         }
         assert!(sketch.quantile(500).is_some_and(|median| median > 900), "{sketch:?}");
         sketch.add(5, Millis(3));
-        assert_eq!(Sketch::decode(&sketch.encode()), Ok(sketch));
+        assert_eq!(Sketch::decode(&sketch.encode(), HALF_LIFE_MS), Ok(sketch));
         assert_eq!(Sketch::default().quantile(500), None);
     }
 }

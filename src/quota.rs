@@ -64,7 +64,8 @@ struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     limit: u32,
-    /// The newest day seen: a clock that is set back refills nothing.
+    /// The newest day on which a provider accepted a request, so that its clock agreed: a clock that is set back refills
+    /// nothing, and one that was wrong takes no day away.
     day: u64,
     /// Answered on that day.
     answered: u32,
@@ -102,7 +103,8 @@ impl Quota {
         if self.left(now).free() == 0 || self.units.len() >= UNITS {
             return Err(Reached);
         }
-        self.put(request, Entry { day: self.day, unit: Unit::Taken, by: Vec::new() });
+        let day = self.today(now);
+        self.put(request, Entry { day, unit: Unit::Taken, by: Vec::new() });
         Ok(())
     }
 
@@ -113,6 +115,9 @@ impl Quota {
             entry.unit = Unit::Accepted;
             if entry.by.len() < PROVIDERS && !entry.by.contains(&provider) {
                 entry.by.push(provider);
+            }
+            if entry.day > self.day {
+                (self.day, self.answered, self.lost) = (entry.day, 0, 0);
             }
             self.changed = true;
         }
@@ -157,7 +162,7 @@ impl Quota {
 
     /// What is left at `now`.
     pub fn left(&self, now: Millis) -> Left {
-        let day = self.day.max(now.0 / DAY_MS);
+        let day = self.today(now);
         let mut left = Left { limit: self.limit, reset: Millis((day + 1).saturating_mul(DAY_MS)), ..Left::default() };
         if day == self.day {
             left.lost = self.lost;
@@ -193,13 +198,13 @@ impl Quota {
         core::mem::take(&mut self.changed).then(|| self.encode())
     }
 
-    /// Lets time pass: a new day begins, open units end.
+    /// The day that `now` counts for.
+    fn today(&self, now: Millis) -> u64 {
+        self.day.max(now.0 / DAY_MS)
+    }
+
+    /// Lets time pass: open units end.
     pub fn turn(&mut self, now: Millis) {
-        let today = now.0 / DAY_MS;
-        if today > self.day {
-            (self.day, self.answered, self.lost) = (today, 0, 0);
-            self.changed = true;
-        }
         let (day, before) = (self.day, self.units.len());
         let mut lost = 0;
         self.units.retain(|_, entry| {
@@ -345,6 +350,23 @@ mod tests {
         used(&mut quota, 3..6, tomorrow);
         assert_eq!(quota.take(6, NOON), Err(Reached));
         assert_eq!(quota.take(6, tomorrow), Err(Reached));
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_for_a_minute_takes_no_day_away() {
+        let mut quota = quota();
+        used(&mut quota, 0..2, NOON);
+        // No provider accepts a request of another time.
+        let wrong = Millis(NOON.0 + 4_000 * DAY_MS);
+        assert_eq!(quota.left(wrong).free(), 3);
+        quota.take(2, wrong).unwrap();
+        quota.failed(2, wrong);
+        quota.turn(wrong);
+        let left = quota.left(NOON);
+        assert_eq!((left.free(), left.reset), (1, Millis(20_001 * DAY_MS)));
+        used(&mut quota, 3..4, NOON);
+        assert_eq!(quota.take(4, NOON), Err(Reached));
+        used(&mut quota, 5..8, Millis(NOON.0 + DAY_MS));
     }
 
     #[test]

@@ -19,11 +19,8 @@ use rand_core::Rng;
 /// Twice the best time to the first word costs so many of 1,000: who is a little slower is nearly as good.
 const PER_DOUBLING: u32 = 250;
 
-/// Who has not been measured counts as succeeding so often, in permille, ...
-const PRIOR_PERMILLE: u32 = 900;
-
-/// ... which weighs as much as so many requests.
-const PRIOR_REQUESTS: u32 = 2;
+/// Who has not been measured counts as succeeding so often, in permille, which weighs as much as so many requests.
+const PRIOR: (u32, u32) = (900, 2);
 
 /// A score of at least this part of the best, in permille, is as good: the load is spread among these.
 const NEAR_PERMILLE: u32 = 850;
@@ -122,7 +119,7 @@ pub struct Place {
     pub score: u32,
     /// Waiting and running requests for each slot, in permille.
     pub load: u32,
-    /// Whether it answered this user well lately: the others come after all that did.
+    /// Whether a request may go there: who was silent or failed just now comes after all others.
     pub passage: Passage,
     /// Whether a second node has shown its key: the others come after these.
     pub confirmed: bool,
@@ -179,12 +176,13 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The candidates from the best to the last. Those whose breaker is open come after all others: they are asked only when
-/// nobody else is left.
+/// The candidates from the best to the last. Those that were silent, and then those whose breaker is open, come after all
+/// others: they are asked only when nobody else is left.
 pub fn rank(candidates: &[Candidate<'_>], weights: Weights, now: Millis) -> Vec<Place> {
     let best = Best::of(candidates);
     let mut places: Vec<Place> = candidates.iter().map(|candidate| best.place(candidate, weights, now)).collect();
-    let key = |place: &Place| (place.passage, !place.confirmed, core::cmp::Reverse(place.score), place.provider);
+    let last = |place: &Place| if place.passage.may() { Passage::Closed } else { place.passage };
+    let key = |place: &Place| (last(place), !place.confirmed, core::cmp::Reverse(place.score), place.provider);
     map::sort(&mut places, &|a, b| key(a).cmp(&key(b)));
     places
 }
@@ -194,7 +192,7 @@ pub fn rank(candidates: &[Candidate<'_>], weights: Weights, now: Millis) -> Vec<
 pub fn spread<'a>(places: &'a [Place], rng: &mut impl Rng) -> Option<&'a Place> {
     let first = places.first()?;
     let near = |place: &&Place| {
-        (place.passage, place.confirmed) == (first.passage, first.confirmed)
+        (place.passage.may(), place.confirmed) == (first.passage.may(), first.confirmed)
             && u64::from(place.score) * 1_000 >= u64::from(first.score) * u64::from(NEAR_PERMILLE)
     };
     let equal = places.iter().take_while(near).count();
@@ -249,7 +247,7 @@ impl Best {
         let all: u32 = terms.iter().map(|(weight, _)| u32::from(*weight)).sum();
         let sum: u32 = terms.iter().map(|(weight, term)| u32::from(*weight) * term).sum();
         // Whoever fails is of no use however quick and cheap: success multiplies, twice, since the next one is asked later.
-        let success = success(candidate, now);
+        let success = health.map_or(PRIOR.0, |health| health.expected_permille(PRIOR, now));
         let score = sum.checked_div(all).unwrap_or(0) * success / 1_000 * success / 1_000;
         let first = health.and_then(|health| health.first_ms(500));
         let measured = health.is_some_and(|health| health.first_ms(500).is_some());
@@ -322,12 +320,4 @@ fn load(candidate: &Candidate<'_>) -> u32 {
     let slots = u64::from(candidate.seen.max_concurrent.max(1));
     let requests = u64::from(candidate.seen.queue).saturating_add(u64::from(candidate.under_way));
     u32::try_from(requests.saturating_mul(1_000) / slots).unwrap_or(u32::MAX)
-}
-
-/// Share of successes in permille, with the prior.
-fn success(candidate: &Candidate<'_>, now: Millis) -> u32 {
-    let (permille, requests) =
-        candidate.health.map_or((0, 0), |health| (health.success_permille().unwrap_or(0), health.requests(now)));
-    let sum = u64::from(permille) * u64::from(requests) + u64::from(PRIOR_PERMILLE * PRIOR_REQUESTS);
-    u32::try_from(sum / (u64::from(requests) + u64::from(PRIOR_REQUESTS))).unwrap_or(0)
 }

@@ -78,7 +78,7 @@ impl Client {
         }
         let places = self.places(self.probes.model.as_deref(), now);
         let due = places.into_iter().enumerate().find(|(at, place)| {
-            let matters = *at < FIRST_PLACES || place.passage == Passage::HalfOpen;
+            let matters = *at < FIRST_PLACES || place.passage == Passage::Lost;
             matters && self.health(&place.provider, &place.model).is_none_or(|health| health.wants_probe(now))
         });
         let Some((_, place)) = due else { return };

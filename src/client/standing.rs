@@ -257,7 +257,7 @@ pub(super) fn choose<'a>(places: &'a [Place], sticky: Option<ProviderId>, rng: &
     let first = places.first()?;
     let stays = places.iter().find(|place| {
         Some(place.provider) == sticky
-            && place.passage == first.passage
+            && place.passage.may() == first.passage.may()
             && u64::from(place.score) * 1_000 >= u64::from(first.score) * u64::from(STICKY_PERMILLE)
     });
     stays.or_else(|| spread(places, rng))

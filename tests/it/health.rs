@@ -151,7 +151,7 @@ fn a_silent_provider_that_is_back_is_chosen_again_without_a_question_spent_on_it
     network.ask(0, ask.clone());
     assert_eq!(ends(&mut network, 0, &[ask.id]), [End::Silent]);
     network.run_for(20_000);
-    assert_eq!(place(&network, &id).passage, Passage::HalfOpen);
+    assert_eq!(place(&network, &id).passage, Passage::Lost);
     network.providers[0].deaf = false;
     network.client(0, Input::Window(Window::Open));
     network.run_for(125_000);

@@ -124,6 +124,20 @@ fn whoever_fails_sinks_however_quick_and_one_that_just_died_comes_last() {
 }
 
 #[test]
+fn one_that_failed_once_competes_again_by_its_score_and_one_that_was_silent_waits_to_be_found() {
+    let failed = |outcome| {
+        let mut health = health(100, 50, 0);
+        health.end(outcome, Millis(NOW.0 - 60_000));
+        [
+            Known { health: Some(health), ..Known::new(1) },
+            Known { health: Some(self::health(3_000, 9, 0)), ..Known::new(2) },
+        ]
+    };
+    assert_eq!(order(&failed(Outcome::Died), Preset::Fastest), [1, 2]);
+    assert_eq!(order(&failed(Outcome::Silent), Preset::Fastest), [2, 1]);
+}
+
+#[test]
 fn what_was_measured_here_counts_more_than_what_is_announced() {
     let mut boasts = Known { health: Some(health(4_000, 5, 0)), ..Known::new(1) };
     boasts.seen.response_ms = 1;
