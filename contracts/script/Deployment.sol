@@ -18,7 +18,8 @@ import {Keys} from "../src/libraries/Keys.sol";
 
 /// @title All contracts, in the order in which they can be made; shared by the script and the tests.
 /// @notice One address is needed before it is there: the timelock's, which every other contract is told. It is known from
-/// the maker's nonce and checked at the end. Nobody keeps a right over anything afterwards.
+/// the maker's nonce and checked by the first contract's, and by the registry as the timelock is made. Nobody keeps a right over
+/// anything afterwards.
 abstract contract Deployment {
     using stdJson for string;
 
@@ -78,6 +79,8 @@ abstract contract Deployment {
         // The eighth contract from here.
         address timelock = cheats.computeCreateAddress(maker, nonce + 7);
         c.token = new InferenceToken(maker);
+        address first = cheats.computeCreateAddress(maker, nonce);
+        require(address(c.token) == first, UnexpectedAddress(first, address(c.token)));
         c.params = new Params(timelock, p.paramsDelay, p.params);
         c.channels =
             new InferenceChannels(c.token, timelock, c.params, p.minChallenge, p.maxChallenge, p.usageEpoch);
@@ -85,12 +88,12 @@ abstract contract Deployment {
         c.court = new QualityCourt(c.token, c.registry, c.params, timelock, timelock);
         c.votes = new VotesAggregator(c.token, c.registry);
         c.governor = new InferenceGovernor(c.votes, Timelock(payable(timelock)), p.rules);
-        Timelock.Call[] memory first = new Timelock.Call[](1);
-        first[0] = Timelock.Call(address(c.registry), abi.encodeCall(Courts.setCourt, (address(c.court))));
-        c.timelock = new Timelock(p.timelockDelay, address(c.governor), first);
+        // No other timelock than the one that the registry was told can make this call.
+        Timelock.Call[] memory calls = new Timelock.Call[](1);
+        calls[0] = Timelock.Call(address(c.registry), abi.encodeCall(Courts.setCourt, (address(c.court))));
+        c.timelock = new Timelock(p.timelockDelay, address(c.governor), calls);
         c.members = new MembershipRegistry(c.token, c.params, c.registry, p.memberExit);
         c.gate = new AccessGate(c.token, c.registry, c.channels, c.params);
-        require(address(c.timelock) == timelock, UnexpectedAddress(timelock, address(c.timelock)));
         verify(p, c);
         distribute(p, c);
     }

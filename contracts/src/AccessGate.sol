@@ -53,8 +53,12 @@ contract AccessGate is IAccessGate {
 
     /// @inheritdoc IAccessGate
     function stakes(address account, bytes32 providerId) public view returns (bool) {
-        return PROVIDERS.ownerOf(providerId) == account
-            && PROVIDERS.bondedOf(providerId) >= _whole(Keys.ACCESS_MINIMUM);
+        // Nobody stakes for a provider that the registry does not know; a channel may still open the gate.
+        try PROVIDERS.ownerOf(providerId) returns (address owner) {
+            return owner == account && PROVIDERS.bondedOf(providerId) >= _whole(Keys.ACCESS_MINIMUM);
+        } catch {
+            return false;
+        }
     }
 
     /// @inheritdoc IAccessGate

@@ -225,7 +225,8 @@ contract InferenceChannels is Ledger {
     }
 
     /// @notice Anyone closes with the payee's word: it gets `cumulative` in all, the payer's balance the rest. The
-    /// voucher of the payer's side must cover what is beyond the claims so far.
+    /// voucher of the payer's side must cover what is beyond the claims so far. The consent has no end, as MPP's has none:
+    /// a payee that gave one takes no voucher of the channel any more, for whoever has it can close at any time.
     function closeWithConsent(
         Key calldata key,
         uint128 cumulative,

@@ -8,15 +8,18 @@ import {SeatSlot, newSeat} from "./libraries/Seats.sol";
 /// @notice The tree itself is not on the chain: clients and workers build it from `LeafSet`, and `acc` proves that they
 /// have every event.
 abstract contract Leaves {
-    /// The next leaf, and what the open door gave on `day`.
+    /// The next leaf, what the open door gave on `day`, and what it gave in all.
     struct Head {
         uint32 next;
         uint32 day;
         uint32 openSeats;
+        uint32 openEver;
     }
 
-    /// The leaves of a tree of depth 20.
+    /// The leaves of a tree of depth 20. A leaf is never given anew.
     uint32 public constant MAX_SEATS = 1 << 20;
+    /// Of those, the open door's: it costs nothing but work, and may not take the places of those who pay.
+    uint32 public constant MAX_OPEN_SEATS = MAX_SEATS / 2;
 
     /// The chain of leaves: acc = keccak256(acc, commitment, index, tier, validUntil) for each `LeafSet`, a word each.
     bytes32 public acc;
@@ -29,6 +32,7 @@ abstract contract Leaves {
     error BadCommitment();
     error CommitmentUsed();
     error TreeFull();
+    error OpenDoorSpent();
 
     /// @notice How many leaves were ever set: the next one's index.
     function seatCount() external view returns (uint32) {

@@ -55,7 +55,8 @@ abstract contract Ledger is EIP712, Nonces, Funding {
 
     /// @notice Funds the ledger and sets a session key by one signature of the payer (ERC-3009), sent by anyone for
     /// `fee`. The authorization's nonce is `fundingNonce(..)`: it binds fee and terms, so the sender can change neither.
-    /// `terms.signer` zero sets no session.
+    /// `terms.signer` zero sets no session. One that is signed and not sent yet sets its session whenever it is sent, after a
+    /// revocation too: who takes a session back cancels it at the token (`cancelAuthorization`, ERC-3009).
     function fundWithAuthorization(
         uint96 amount,
         uint96 fee,

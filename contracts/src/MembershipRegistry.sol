@@ -21,7 +21,8 @@ import {ACTIVE, DEPOSIT, INVITATION, LEAVING, OPEN_DOOR, SLASHED, STAKE, SeatSlo
 /// @dev No door reads a bare balance: the same tokens moved through many accounts would open many seats. Governance sets
 /// prices, caps and the limit, and can touch no deposit and no seat.
 contract MembershipRegistry is Leaves, Funding, EIP712 {
-    /// A sponsor's word: whoever holds `key` may take a seat at its cost, once. The sender gets `fee` of it.
+    /// A sponsor's word: whoever holds `key` may take a seat at its cost, once. The sender gets `fee` of it. The invited can
+    /// have the seat slashed, which takes the sponsor's deposit and gives INVITATION_REPORTER_BPS of it to who reports.
     struct Invitation {
         address sponsor;
         address key;
@@ -58,6 +59,9 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
     uint32 public constant NEVER = type(uint32).max;
     /// The reporter's part of a slashed deposit; a higher one would make slashing oneself a free exit.
     uint256 public constant REPORTER_BPS = 5_000;
+    /// The same of an invitation's, which is not the invited's own: half of it would be a gift to whoever is invited. The rest
+    /// is burnt and does not go back, or a sponsor could invite itself and cheat for nothing.
+    uint256 public constant INVITATION_REPORTER_BPS = 1_000;
     /// The least difficulty of the open door's puzzle, but on a development chain.
     uint256 public constant MIN_PUZZLE_BITS = 16;
     uint256 internal constant DEVELOPMENT_CHAIN = 31337;
@@ -125,7 +129,7 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
     // ------------------------------------------------------------------------------------------------ open door
 
     /// @notice A seat of tier 1 for OPEN_DAYS, for a puzzle's solution; anyone may send it. `number` is one of the last 256
-    /// blocks, so that no stock of solutions is laid in.
+    /// blocks, so that no stock of solutions is laid in. The door gives MAX_OPEN_SEATS, ever.
     function joinOpen(uint256 commitment, uint256 number, uint256 nonce) external {
         bytes32 recent = blockhash(number);
         require(recent != 0, StaleBlock());
@@ -134,7 +138,9 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
         Head memory h = head;
         if (h.day != day) (h.day, h.openSeats) = (day, 0);
         require(h.openSeats < PARAMS.get(Keys.OPEN_SEATS_DAILY), DoorClosed());
+        require(h.openEver < MAX_OPEN_SEATS, OpenDoorSpent());
         ++h.openSeats;
+        ++h.openEver;
         _take(commitment, h, 0, 1, day + OPEN_DAYS, OPEN_DOOR);
     }
 
@@ -170,7 +176,7 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
     {
         require(tier > 1, BadTier());
         uint96 amount = depositFor(tier);
-        _receive(amount + fee, joiningNonce(commitment, tier, fee), a);
+        _receive(SafeCast.toUint96(uint256(amount) + fee), joiningNonce(commitment, tier, fee), a);
         _sit(commitment, amount, tier, NEVER, DEPOSIT, bytes32(uint256(uint160(a.from))));
         _pay(msg.sender, fee);
     }
@@ -340,7 +346,8 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
     }
 
     /// @notice Reveals a member's secret, a block after the commitment to it: the seat is gone, and what covered it is
-    /// shared out by `collect`. A stake that covered it opens this door never again.
+    /// shared out by `collect`. A stake that covered it opens this door never again; but a seat whose exit is over may have
+    /// been a former owner's, and takes nothing from the stake's next one.
     function revealSlash(uint256 secret, bytes32 salt) external {
         bytes32 hash = keccak256(abi.encode(secret, msg.sender, salt));
         uint256 number = commits[hash];
@@ -352,7 +359,9 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
         uint8 state = s.state();
         require(state == ACTIVE || state == LEAVING, NotMember());
         if (s.door() == STAKE) {
-            stakeDoors[holders[commitment]].freeAt = type(uint40).max;
+            if (state == ACTIVE || block.timestamp < s.exitAt()) {
+                stakeDoors[holders[commitment]].freeAt = type(uint40).max;
+            }
             seats[commitment] = s.asGone();
         } else if (s.cover() != 0) {
             holders[commitment] = bytes32(uint256(uint160(msg.sender)));
@@ -369,7 +378,7 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
         SeatSlot s = seats[commitment];
         require(s.state() == SLASHED, NotSlashed());
         address reporter = address(uint160(uint256(holders[commitment])));
-        reward = s.cover() * REPORTER_BPS / 10_000;
+        reward = s.cover() * (s.door() == INVITATION ? INVITATION_REPORTER_BPS : REPORTER_BPS) / 10_000;
         uint256 burnt = s.cover() - reward;
         seats[commitment] = s.asGone();
         emit Collected(commitment, reporter, reward, burnt);
@@ -396,10 +405,13 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
     }
 
     /// @notice The seats that the open door still gives today.
-    function openSeatsLeft() external view returns (uint256) {
+    function openSeatsLeft() external view returns (uint256 left) {
+        Head memory h = head;
         uint256 cap = PARAMS.get(Keys.OPEN_SEATS_DAILY);
-        uint256 given = head.day == today() ? head.openSeats : 0;
-        return cap > given ? cap - given : 0;
+        uint256 given = h.day == today() ? h.openSeats : 0;
+        left = cap > given ? cap - given : 0;
+        uint256 ever = MAX_OPEN_SEATS - h.openEver;
+        if (left > ever) left = ever;
     }
 
     /// @notice The seat that a provider's stake opened: its owner, and from when the stake may open another.

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC6372} from "@openzeppelin/contracts/interfaces/IERC6372.sol";
 import {Votes} from "@openzeppelin/contracts/governance/utils/Votes.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Courts} from "./Courts.sol";
 import {Funding} from "./Funding.sol";
@@ -184,7 +185,7 @@ contract ProviderRegistry is Courts, Funding, Votes {
     {
         require(a.from == _ownerOf(providerId), NotOwner());
         require(amount != 0, ZeroAmount());
-        _receive(amount + fee, stakingNonce(providerId, fee), a);
+        _receive(SafeCast.toUint96(uint256(amount) + fee), stakingNonce(providerId, fee), a);
         _stake(providerId, a.from, amount);
         _pay(msg.sender, fee);
     }

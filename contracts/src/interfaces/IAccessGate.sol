@@ -23,7 +23,8 @@ interface IAccessGate {
     /// it. No loan within a transaction gets by.
     function heldAt(address account, uint256 time) external view returns (bool);
 
-    /// @notice Whether the account owns the stake of a provider, and the bonded part is the minimum.
+    /// @notice Whether the account owns the stake of a provider, and the bonded part is the minimum. Nobody owns
+    /// that of a provider which is not registered.
     function stakes(address account, bytes32 providerId) external view returns (bool);
 
     /// @notice Whether the account is payer or session key of an open channel that is not closing and has the channel

@@ -173,6 +173,7 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     ("MembershipRegistry", "NotOwner()", "only the owner of the seat, or of the stake behind it, may do this"),
     ("MembershipRegistry", "NotPayer()", "only who paid the deposit may do this"),
     ("MembershipRegistry", "NotSlashed()", "this seat was not slashed"),
+    ("MembershipRegistry", "OpenDoorSpent()", "the open door has given all the seats it ever will; use another door"),
     ("MembershipRegistry", "PuzzleUnsolved()", "the puzzle of the open door is not solved by this"),
     ("MembershipRegistry", "SpentInvitation()", "the invitation was used already"),
     ("MembershipRegistry", "StakeDoorTaken()", "this stake has its seat already"),

@@ -122,9 +122,11 @@ contract MembersHandler is Members {
         if (commitment == 0) return;
         uint256 before = token.balanceOf(members.BURNT());
         uint96 cover = coverOf(commitment);
-        assertLe(members.collect(commitment), cover / 2);
-        burnt += cover - cover / 2;
-        assertEq(token.balanceOf(members.BURNT()) - before, cover - cover / 2);
+        (, uint8 door,,,,,) = members.seat(commitment);
+        uint256 part = door == 4 ? cover / 10 : cover / 2;
+        assertEq(members.collect(commitment), part);
+        burnt += cover - part;
+        assertEq(token.balanceOf(members.BURNT()) - before, cover - part);
     }
 
     function pass(uint32 time) external {

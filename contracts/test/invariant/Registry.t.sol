@@ -123,11 +123,9 @@ contract RegistryHandler is Providers {
         assertEq(token.balanceOf(address(registry)), stakes);
     }
 
-    /// Nobody's help is needed to leave: with no case open each stake is its owner's after the unbonding, to the last unit.
+    /// Nobody's help is needed to leave, not even the court's: once the longest freeze is over each stake is its owner's, to
+    /// the last unit, and before that where nothing froze it.
     function leave() external {
-        vm.startPrank(court);
-        for (uint256 i; i < PEOPLE; ++i) registry.unfreeze(ids[i]);
-        vm.stopPrank();
         for (uint256 i; i < PEOPLE; ++i) {
             uint96 bonded = registry.bondedOf(ids[i]);
             address by = registry.ownerOf(ids[i]);
@@ -135,7 +133,11 @@ contract RegistryHandler is Providers {
             if (bonded != 0) registry.unstake(ids[i], bonded);
             else registry.delegate(by);
         }
-        vm.warp(block.timestamp + UNBONDING);
+        uint256 start = block.timestamp;
+        vm.warp(start + UNBONDING);
+        for (uint256 i; i < PEOPLE; ++i) {
+            if (registry.isFrozen(ids[i])) vm.warp(start + registry.MAX_FREEZE());
+        }
         for (uint256 i; i < PEOPLE; ++i) {
             uint96 all = registry.stakeOf(ids[i]);
             if (all == 0) continue;

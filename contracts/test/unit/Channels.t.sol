@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ERC3009} from "@openzeppelin/contracts/token/ERC20/extensions/draft-ERC3009.sol";
+import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Base} from "../Base.sol";
 import {Funding} from "../../src/Funding.sol";
@@ -98,7 +99,7 @@ contract ChannelsTest is Base {
         bytes32 nonce = channels.openingNonce(channels.idOf(keyOf(SALT)), 0);
         Funding.Authorization memory a = authorized(payer, address(channels), DEPOSIT, nonce);
         vm.prank(stranger.at);
-        vm.expectRevert();
+        vm.expectRevert(abi.encodeWithSelector(IERC20Errors.ERC20InvalidReceiver.selector, address(channels)));
         token.receiveWithAuthorization(payer.at, address(channels), DEPOSIT, 0, FOREVER, nonce, uint8(uint256(a.vs >> 255)) + 27, a.r, a.vs << 1 >> 1);
     }
 

@@ -128,7 +128,56 @@ contract DoorsTest is Members {
         assertEq(registry.stakeOf(id), 2 * PRICE);
     }
 
+    /// The exit of a former owner's seat is over: its secret takes nothing from the next owner, whose own seat has left too.
+    function test_a_former_owners_secret_shuts_no_door_of_the_next_owner() public {
+        staked(2 * PRICE);
+        byStake(commitmentOf(5), 3);
+        vm.prank(owner.at);
+        registry.setOwner(id, payer.at);
+        members.expire(commitmentOf(5));
+        vm.warp(block.timestamp + EXIT);
+        vm.startPrank(payer.at);
+        members.joinByStake(8, 3, id);
+        members.requestExit(8);
+        vm.warp(block.timestamp + EXIT);
+        vm.stopPrank();
+        slashed(5);
+        assertEq(stateOf(commitmentOf(5)), 3);
+        vm.prank(payer.at);
+        members.joinByStake(9, 3, id);
+        // Nor does it open one: the seat that is there keeps its stake.
+        (address who, uint40 freeAt) = members.stakeDoor(id);
+        assertEq(who, payer.at);
+        assertEq(freeAt, FOREVER);
+    }
+
+    /// Until its exit is over a seat answers with its stake.
+    function test_a_leaving_seat_answers_with_its_stake_to_the_last_second() public {
+        staked(2 * PRICE);
+        byStake(commitmentOf(5), 3);
+        vm.prank(owner.at);
+        members.requestExit(commitmentOf(5));
+        vm.warp(block.timestamp + EXIT - 1);
+        slashed(5);
+        (, uint40 freeAt) = members.stakeDoor(id);
+        assertEq(freeAt, FOREVER);
+    }
+
     // ------------------------------------------------------------------------------------------------ invitation
+
+    /// Whoever is invited can report itself from another address: that is worth little, and the sponsor none of its money.
+    function test_an_invitation_is_no_gift_of_half_a_deposit() public {
+        sponsored(PRICE);
+        byInvitation(commitmentOf(5), invitation(2, 0));
+        slashed(5);
+        uint256 burnt = token.balanceOf(members.BURNT());
+        vm.expectEmit();
+        emit M.Collected(commitmentOf(5), stranger.at, PRICE / 10, PRICE * 9 / 10);
+        assertEq(members.collect(commitmentOf(5)), PRICE / 10);
+        assertEq(token.balanceOf(stranger.at), PRICE / 10);
+        assertEq(token.balanceOf(members.BURNT()) - burnt, PRICE * 9 / 10);
+        assertEq(members.sponsorBalance(sponsor.at), 0);
+    }
 
     function test_joins_by_invitation() public {
         sponsored(3 * PRICE);

@@ -3,6 +3,8 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IGovernor} from "@openzeppelin/contracts/governance/IGovernor.sol";
+import {TimelockController} from "@openzeppelin/contracts/governance/TimelockController.sol";
+import {Errors} from "@openzeppelin/contracts/utils/Errors.sol";
 import {InferenceChannels} from "../../src/InferenceChannels.sol";
 import {Keys} from "../../src/libraries/Keys.sol";
 import {Ledger} from "../../src/Ledger.sol";
@@ -76,15 +78,14 @@ contract EndToEndTest is Deployed {
         bytes[5] memory reasons = [
             abi.encodeWithSelector(Params.UnknownParam.selector, bytes32("nothing")),
             abi.encodeWithSelector(Params.OutOfBounds.selector, Keys.FEE_BPS, 1_001, 0, 1_000),
-            bytes(""),
-            bytes(""),
-            bytes("")
+            abi.encodeWithSelector(Errors.FailedCall.selector),
+            abi.encodeWithSelector(Errors.FailedCall.selector),
+            abi.encodeWithSelector(Errors.FailedCall.selector)
         ];
         for (uint256 i; i < data.length; ++i) {
             uint256 proposal = queued(one(targets[i], data[i], vm.toString(i)));
             vm.warp(c.governor.proposalEta(proposal));
-            if (reasons[i].length != 0) vm.expectRevert(reasons[i]);
-            else vm.expectRevert();
+            vm.expectRevert(reasons[i]);
             c.governor.execute(proposal);
             is_(proposal, IGovernor.ProposalState.Queued);
         }
@@ -113,7 +114,7 @@ contract EndToEndTest is Deployed {
         vm.warp(c.governor.proposalDeadline(proposal) + 1);
         c.governor.queue(proposal);
         vm.warp(c.governor.proposalEta(proposal) - 1);
-        vm.expectRevert();
+        vm.expectPartialRevert(TimelockController.TimelockUnexpectedOperationState.selector);
         c.governor.execute(proposal);
     }
 
@@ -141,7 +142,7 @@ contract EndToEndTest is Deployed {
             (bool ok,) = address(c.channels).call(calls[i]);
             assertFalse(ok, vm.toString(i));
         }
-        calls = new bytes[](7);
+        calls = new bytes[](8);
         calls[0] = abi.encodeCall(ProviderRegistry.slash, (id, 1, address(c.timelock)));
         calls[1] = abi.encodeCall(ProviderRegistry.freeze, (id));
         calls[2] = abi.encodeCall(ProviderRegistry.unstake, (id, 1));
@@ -149,11 +150,22 @@ contract EndToEndTest is Deployed {
         calls[4] = abi.encodeCall(ProviderRegistry.setOwner, (id, address(c.timelock)));
         calls[5] = abi.encodeCall(ProviderRegistry.release, (id));
         calls[6] = abi.encodeCall(ProviderRegistry.stake, (id, 1));
+        calls[7] = abi.encodeCall(c.registry.seatCourt, ());
         for (uint256 i; i < calls.length; ++i) {
             (bool ok,) = address(c.registry).call(calls[i]);
             assertFalse(ok, vm.toString(i));
         }
         (bool moved,) = address(c.token).call(abi.encodeCall(IERC20.transferFrom, (user, address(c.timelock), 1)));
+        assertFalse(moved);
+        // Itself the next court, governance is none before everybody can be out; and it can give no role.
+        c.registry.setCourt(address(c.timelock));
+        vm.warp(c.registry.nextCourtFrom() - 1);
+        (moved,) = address(c.registry).call(abi.encodeCall(c.registry.seatCourt, ()));
+        assertFalse(moved);
+        (moved,) = address(c.registry).call(abi.encodeCall(c.registry.slash, (id, 1, address(c.timelock))));
+        assertFalse(moved);
+        bytes32 proposer = c.timelock.PROPOSER_ROLE();
+        (moved,) = address(c.timelock).call(abi.encodeCall(c.timelock.grantRole, (proposer, alice)));
         assertFalse(moved);
         vm.stopPrank();
         (uint96 balance,) = c.channels.account(user);
@@ -293,6 +305,31 @@ contract EndToEndTest is Deployed {
         q.distribution[0] = Share(alice, 39_999_999);
         vm.expectRevert(abi.encodeWithSelector(NobodyCanVote.selector, 39_999_999e18, 40_000_000e18));
         this.deploys(q);
+    }
+
+    function verifies() external view {
+        verify(p, c);
+    }
+
+    function test_refuses_a_freeze_that_ends_before_the_longest_case() public {
+        uint256 longest = c.court.MAX_RESPONSE() + c.court.MAX_DECISION();
+        this.verifies();
+        vm.mockCall(address(c.registry), abi.encodeCall(c.registry.MAX_FREEZE, ()), abi.encode(longest));
+        vm.expectRevert(abi.encodeWithSelector(FreezeTooShort.selector, longest, longest));
+        this.verifies();
+    }
+
+    function deploysFor(Profile memory q, address maker) external {
+        deploy(q, maker);
+    }
+
+    /// Every contract is told a timelock that follows from who makes them: it must be who does.
+    function test_refuses_to_deploy_for_another_maker() public {
+        Profile memory q = profile("demo");
+        address expected = vm.computeCreateAddress(alice, vm.getNonce(alice));
+        address found = vm.computeCreateAddress(address(this), vm.getNonce(address(this)));
+        vm.expectRevert(abi.encodeWithSelector(UnexpectedAddress.selector, expected, found));
+        this.deploysFor(q, alice);
     }
 
     /// Production's profile is no one's until its deployer has filled it in.

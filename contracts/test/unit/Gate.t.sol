@@ -59,8 +59,8 @@ contract GateTest is Providers {
         unstaked(1);
         assertFalse(gate.stakes(owner.at, id));
         assertFalse(gate.allowed(owner.at, id, none));
-        vm.expectRevert(abi.encodeWithSelector(IProviderRegistry.UnknownProvider.selector, bytes32("nobody")));
-        gate.stakes(owner.at, "nobody");
+        assertFalse(gate.stakes(owner.at, "nobody"));
+        assertFalse(gate.stakes(address(0), "nobody"));
     }
 
     function test_payers_and_their_keys_pass_while_their_channel_lives() public {
@@ -69,6 +69,8 @@ contract GateTest is Providers {
         assertTrue(gate.pays(payer.at, key));
         assertTrue(gate.pays(session.at, key));
         assertTrue(gate.allowed(session.at, 0, key));
+        // A provider that nobody knows is no door, and shuts none.
+        assertTrue(gate.allowed(session.at, "nobody", key));
         assertFalse(gate.pays(stranger.at, key));
         assertFalse(gate.allowed(stranger.at, 0, key));
         assertFalse(gate.pays(payer.at, keyOf("none")));

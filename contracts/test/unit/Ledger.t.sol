@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC3009} from "@openzeppelin/contracts/token/ERC20/extensions/draft-ERC3009.sol";
 import {Base} from "../Base.sol";
@@ -25,7 +26,10 @@ contract LedgerTest is Base {
         channels.fund(payer.at, 0);
         vm.expectRevert(Funding.ZeroAddress.selector);
         channels.fund(address(0), 1);
-        vm.expectRevert();
+        uint256 rest = token.balanceOf(payer.at);
+        vm.expectRevert(
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientBalance.selector, payer.at, rest, type(uint96).max)
+        );
         channels.fund(payer.at, type(uint96).max);
     }
 
@@ -39,7 +43,9 @@ contract LedgerTest is Base {
         }
         assertEq(balance(payer.at), 10e18);
         vm.prank(payer.at);
-        vm.expectRevert();
+        vm.expectRevert(
+            abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, address(channels), 0, 1)
+        );
         channels.fundWithPermit(1, Funding.Permit(FOREVER, 27, 0, 0));
     }
 

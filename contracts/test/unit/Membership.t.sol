@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {ERC3009} from "@openzeppelin/contracts/token/ERC20/extensions/draft-ERC3009.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Funding} from "../../src/Funding.sol";
 import {IParams} from "../../src/interfaces/IParams.sol";
 import {IProviderRegistry} from "../../src/interfaces/IProviderRegistry.sol";
@@ -78,6 +79,30 @@ contract MembershipTest is Members {
     }
 
     // ------------------------------------------------------------------------------------------------ open door
+
+    /// However long the open door is used, half of the tree is left to those who pay.
+    function test_the_open_door_leaves_half_of_the_tree() public {
+        openly(1);
+        bytes32 slot = bytes32(uint256(1));
+        while (uint256(vm.load(address(members), slot)) & 0xffffffff != 1) slot = bytes32(uint256(slot) + 1);
+        uint256 word = uint256(vm.load(address(members), slot));
+        // Head: what the open door gave in all is its fourth 32 bits.
+        assertEq(word >> 96, 1);
+        assertEq(members.MAX_OPEN_SEATS(), 1 << 19);
+        vm.store(address(members), slot, bytes32(word & type(uint96).max | ((1 << 19) - 1) << 96));
+        assertEq(members.openSeatsLeft(), 1);
+        openly(2);
+        assertEq(members.openSeatsLeft(), 0);
+        vm.expectRevert(Leaves.OpenDoorSpent.selector);
+        openly(3);
+        // Another day gives no more of them.
+        vm.warp(block.timestamp + 1 days);
+        assertEq(members.openSeatsLeft(), 0);
+        vm.expectRevert(Leaves.OpenDoorSpent.selector);
+        openly(3);
+        deposited(3, 2);
+        assertEq(stateOf(3), 1);
+    }
 
     function test_the_open_door_has_a_daily_cap() public {
         assertEq(members.openSeatsLeft(), 3);
@@ -206,6 +231,12 @@ contract MembershipTest is Members {
         members.joinByAuthorization(7, 3, 1e18, a);
         vm.expectRevert(M.BadTier.selector);
         members.joinByAuthorization(7, 1, 1e18, a);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                SafeCast.SafeCastOverflowedUintDowncast.selector, 96, uint256(PRICE) + type(uint96).max
+            )
+        );
+        members.joinByAuthorization(7, 2, type(uint96).max, a);
         members.joinByAuthorization(7, 2, 1e18, a);
         vm.stopPrank();
         assertEq(token.balanceOf(relayer), 1e18);
@@ -343,7 +374,7 @@ contract MembershipTest is Members {
         vm.expectRevert(M.NotActive.selector);
         members.requestExit(commitment);
         members.collect(commitment);
-        assertEq(token.balanceOf(stranger.at), PRICE / 2);
+        assertEq(token.balanceOf(stranger.at), PRICE / 10);
     }
 
     function test_a_slash_of_an_open_seat_takes_the_seat() public {

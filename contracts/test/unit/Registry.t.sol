@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ERC3009} from "@openzeppelin/contracts/token/ERC20/extensions/draft-ERC3009.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Funding} from "../../src/Funding.sol";
 import {IParams} from "../../src/interfaces/IParams.sol";
 import {IProviderRegistry as I} from "../../src/interfaces/IProviderRegistry.sol";
@@ -93,6 +94,12 @@ contract RegistryTest is Providers {
         registry.stakeWithAuthorization(id, 9e18, 2e18, a);
         vm.expectRevert(Funding.ZeroAmount.selector);
         registry.stakeWithAuthorization(id, 0, 11e18, a);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                SafeCast.SafeCastOverflowedUintDowncast.selector, 96, 2 * uint256(type(uint96).max)
+            )
+        );
+        registry.stakeWithAuthorization(id, type(uint96).max, type(uint96).max, a);
         registry.stakeWithAuthorization(id, 10e18, 1e18, a);
         assertEq(token.balanceOf(relayer), 1e18);
         assertEq(registry.stakeOf(id), 10e18);
