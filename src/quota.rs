@@ -19,6 +19,8 @@ const UNITS: usize = 1_024;
 enum Unit {
     /// The request is under way; no provider has accepted it yet.
     Taken,
+    /// An open one is taken up again, and nobody has accepted it yet; it was open until then.
+    Again(Millis),
     /// A provider accepted it.
     Accepted,
     /// All that accepted it failed; they may be asked again for this unit until then.
@@ -111,7 +113,7 @@ impl Quota {
     /// This provider accepted the request.
     pub fn accepted(&mut self, request: u64, provider: ProviderId) {
         let Some(entry) = self.units.get_mut(&request) else { return };
-        if matches!(entry.unit, Unit::Taken | Unit::Accepted) {
+        if !matches!(entry.unit, Unit::Open(_)) {
             entry.unit = Unit::Accepted;
             if entry.by.len() < PROVIDERS && !entry.by.contains(&provider) {
                 entry.by.push(provider);
@@ -138,21 +140,28 @@ impl Quota {
     pub fn failed(&mut self, request: u64, prekeys_end: Millis) {
         let Some(entry) = self.units.get_mut(&request) else { return };
         match entry.unit {
-            Unit::Taken if entry.by.is_empty() => drop(self.units.remove(&request)),
-            Unit::Taken | Unit::Accepted => entry.unit = Unit::Open(prekeys_end),
+            Unit::Taken => drop(self.units.remove(&request)),
+            // Nobody holds a prekey for longer because nobody accepted.
+            Unit::Again(until) => entry.unit = Unit::Open(until),
+            Unit::Accepted => entry.unit = Unit::Open(prekeys_end),
             Unit::Open(_) => return,
         }
         self.changed = true;
     }
 
-    /// Takes an open unit up again for a new request, and gives those who may be asked: they accepted it before.
-    pub fn again(&mut self, request: u64, new: u64, now: Millis) -> Option<Vec<ProviderId>> {
+    /// Whom a failed request's unit is open to: they accepted it before.
+    pub fn open_to(&mut self, request: u64, now: Millis) -> Option<Vec<ProviderId>> {
         self.turn(now);
-        self.units.get(&request).filter(|entry| matches!(entry.unit, Unit::Open(_)))?;
-        let entry = self.units.remove(&request)?;
-        let by = entry.by.clone();
-        self.put(new, Entry { unit: Unit::Taken, ..entry });
-        Some(by)
+        self.open_until(request)?;
+        self.units.get(&request).map(|entry| entry.by.clone())
+    }
+
+    /// Takes an open unit up again for a new request.
+    pub fn again(&mut self, request: u64, new: u64) {
+        let Some(until) = self.open_until(request) else { return };
+        if let Some(entry) = self.units.remove(&request) {
+            self.put(new, Entry { unit: Unit::Again(until), ..entry });
+        }
     }
 
     /// Until when the providers that accepted this failed request may be asked again for its unit.
@@ -173,7 +182,7 @@ impl Quota {
             match entry.unit {
                 Unit::Open(until) if until > now => left.open += 1,
                 Unit::Open(_) => left.lost = left.lost.saturating_add(1),
-                Unit::Taken | Unit::Accepted => {}
+                Unit::Taken | Unit::Again(_) | Unit::Accepted => {}
             }
         }
         left
@@ -227,6 +236,7 @@ impl Quota {
                 Unit::Taken => (0u8, 0),
                 Unit::Accepted => (1, 0),
                 Unit::Open(until) => (2, until.0),
+                Unit::Again(until) => (3, until.0),
             };
             let mut map = cbor::Map::new();
             map.uint(0, *request).uint(1, entry.day).uint(2, kind).uint(3, until);
@@ -270,10 +280,10 @@ impl Quota {
                         Ok(true)
                     })?;
                     entry.unit = match kind {
-                        0 | 1 if resumed.contains(&request) => Unit::Accepted,
+                        0 | 1 | 3 if resumed.contains(&request) => Unit::Accepted,
                         0 if entry.by.is_empty() => return Ok(()),
                         0 | 1 => Unit::Open(prekeys_end),
-                        2 => Unit::Open(until),
+                        2 | 3 => Unit::Open(until),
                         _ => return Err(WRONG),
                     };
                     quota.units.insert(request, entry);
@@ -383,13 +393,18 @@ mod tests {
         assert_eq!((left.used, left.open, left.lost), (1, 1, 0));
         assert_eq!(quota.wake_at(NOON), end);
         assert_eq!([1, 2].map(|request| quota.open_until(request)), [None, Some(end)]);
-        assert_eq!(quota.again(2, 3, NOON), Some([ID].into()), "the same providers may be asked again");
-        assert_eq!(quota.again(2, 4, NOON), None, "but once at a time");
+        assert_eq!(quota.open_to(2, NOON), Some([ID].into()), "the same providers may be asked again");
+        quota.again(2, 3);
+        assert_eq!(quota.open_to(2, NOON), None, "but once at a time");
         assert_eq!(quota.left(NOON).used, 1);
-        quota.failed(3, end);
+        // Whom nobody accepted is open no longer than before, whatever became of it.
+        let row = quota.take_row().expect("it changed");
+        assert_eq!(Quota::decode(&row, &[], Millis(end.0 + 1)).unwrap().open_until(3), Some(end));
+        quota.failed(3, Millis(end.0 + 1));
+        assert_eq!(quota.open_until(3), Some(end));
         let left = quota.left(end);
         assert_eq!((left.used, left.open, left.lost), (1, 0, 1));
-        assert_eq!(quota.again(3, 4, end), None);
+        assert_eq!(quota.open_to(3, end), None);
         assert_eq!(quota.open_until(3), None);
         assert_eq!(quota.left(end).used, 1);
     }

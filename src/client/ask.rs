@@ -63,8 +63,10 @@ pub(super) struct Question {
     pub(super) shown: String,
     /// UTF-8 bytes of all text that was shown.
     pub(super) total: u64,
-    /// It is a part of a tool call or of reasoning: nobody else can go on from there.
+    /// Tool calls and reasoning that came.
     pub(super) json_events: u64,
+    /// Nobody else can go on from a part of a tool call.
+    pub(super) calls: Calls,
     /// It waits for the first announcements until then.
     resolve_until: Option<Millis>,
 }
@@ -87,6 +89,7 @@ impl Question {
             shown: String::new(),
             total: 0,
             json_events: 0,
+            calls: Calls::None,
             resolve_until: None,
         }
     }
@@ -122,6 +125,15 @@ pub(super) enum Hedge {
     No,
     /// Two are asked, the first to speak answers.
     Yes,
+}
+
+/// Whether an answer calls tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Calls {
+    /// No call came.
+    None,
+    /// A call came, or may have.
+    Begun,
 }
 
 /// Whom to ask.
@@ -160,7 +172,7 @@ impl Client {
         let mut question = Question::new(ask, now);
         let until = Millis(self.connected.0.saturating_add(RESOLVE_MS));
         question.resolve_until = (now < until).then_some(until);
-        question.only = question.ask.unit.and_then(|unit| self.quota.again(unit.0, id.0, now));
+        self.take_up(&mut question, now, rng);
         if question.only.is_none() && self.quota.take(id.0, now).is_err() {
             return out.push(Effect::Event(Event::Ended { ask: id, end: End::Limit }));
         }
@@ -170,6 +182,22 @@ impl Client {
         self.keep_known(out);
         self.questions.insert(id, question);
         self.advance(id, now, rng, out);
+    }
+
+    /// Takes up the open unit that a question names, where one of those that it is open to may answer now, or where
+    /// there is no other unit. Else the question takes a new one, and that one stays open.
+    fn take_up(&mut self, question: &mut Question, now: Millis, rng: &mut impl CryptoRng) {
+        let Some(unit) = question.ask.unit else { return };
+        question.only = self.quota.open_to(unit.0, now).filter(|by| match question.ask.choice {
+            Choice::Automatic => true,
+            Choice::Pinned(provider) => by.contains(&provider),
+        });
+        let last = self.quota.left(now).free() == 0;
+        if question.only.is_some() && (last || matches!(self.find(question, now, rng), Found::Somebody(_))) {
+            self.quota.again(unit.0, question.ask.id.0);
+        } else {
+            question.only = None;
+        }
     }
 
     /// The user stops a question.
@@ -268,7 +296,7 @@ impl Client {
         let exchange_id = ExchangeId(self.next_exchange);
         let profile = question.ask.profile;
         let mut exchange = Exchange::new(id, model.clone(), profile, target.bhash, sealed.payload, sealed.keys, now);
-        exchange.base = question.total;
+        (exchange.base, exchange.why) = (question.total, why);
         exchange.asked.add(&body.content);
         exchange.asked.add(body.prefix.as_bytes());
         let late = u64::from(self.standing.first_p95(provider, &model, now)).saturating_mul(4).max(SILENCE_MS);
@@ -283,8 +311,9 @@ impl Client {
         self.registry.mark_used(&provider);
         self.persist(out);
         self.listen(provider, out);
-        out.push(Effect::Publish { ask: id, provider, message: request(&exchange, now, rng), attempt: 0 });
+        // It is named before it can read anything.
         out.push(Effect::Event(Event::Sent { ask: id, provider, model, why }));
+        out.push(Effect::Publish { ask: id, provider, message: request(&exchange, now, rng), attempt: 0 });
         self.exchanges.insert(exchange_id, exchange);
         let left = self.exchanges.iter().find(|(_, exchange)| exchange.leaving.is_some()).map(|(id, _)| *id);
         if self.exchanges.len() > EXCHANGES
@@ -355,7 +384,8 @@ impl Client {
             if stale && exchange.leaving.is_none() && !current.contains(&exchange.ask) {
                 // The provider may no longer hold its prekey: sending it again helps nobody.
                 exchange.payload.clear();
-                again.push((exchange.ask, Chosen { provider, model: exchange.model.clone(), free: true, why: None }));
+                let (model, why) = (exchange.model.clone(), exchange.why);
+                again.push((exchange.ask, Chosen { provider, model, free: true, why }));
             }
         }
         for (ask, chosen) in again {

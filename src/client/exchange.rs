@@ -15,6 +15,7 @@ use crate::envelope::{
 use crate::identity::ProviderId;
 use crate::map::Map;
 use crate::message::{Profile, RecordReader, Usage};
+use crate::ranking::Reason;
 use crate::receipt::Text;
 use alloc::{string::String, vec::Vec};
 
@@ -41,6 +42,8 @@ pub(super) struct Exchange {
     pub(super) ask: AskId,
     pub(super) provider: ProviderId,
     pub(super) model: String,
+    /// Why it was chosen, where the choice was ours.
+    pub(super) why: Option<Reason>,
     pub(super) profile: Profile,
     pub(super) bhash: [u8; 32],
     /// The request's bytes, for sending them again; empty once it is accepted.
@@ -90,7 +93,9 @@ pub(super) struct Stream {
     /// UTF-8 bytes of the answer's text, and those of them that another provider gave before.
     pub(super) text_bytes: u64,
     pub(super) base: u64,
+    /// All JSON events that were shown, and those of them that another provider gave before.
     pub(super) json_events: u64,
+    pub(super) json_base: u64,
     /// What this provider was asked, and what it has said, thoughts and calls included.
     pub(super) asked: Text,
     pub(super) said: Text,
@@ -135,7 +140,7 @@ pub(super) enum Dirty {
 impl Stream {
     /// Whether anything came that can be shown.
     pub(super) fn is_silent(&self) -> bool {
-        self.text_bytes == self.base && self.json_events == 0
+        self.text_bytes == self.base && self.json_events == self.json_base
     }
 
     /// A stream whose first wanted frame is `next`.
@@ -152,6 +157,7 @@ impl Stream {
             text_bytes: 0,
             base: 0,
             json_events: 0,
+            json_base: 0,
             asked: Text::default(),
             said: Text::default(),
             usage: Usage { prompt: 0, completion: 0, finish: String::new(), source: 0 },
@@ -179,6 +185,7 @@ impl Exchange {
             ask,
             provider: *keys.provider(),
             model,
+            why: None,
             profile,
             bhash,
             payload,
@@ -203,6 +210,7 @@ impl Exchange {
             ask,
             provider: *stream.session.provider(),
             model,
+            why: None,
             profile: stream.session.profile(),
             bhash: *stream.session.bhash(),
             payload: Vec::new(),

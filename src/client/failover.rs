@@ -3,7 +3,7 @@
 
 use super::{
     AskId, Choice, Client, Effect, End, Event,
-    ask::{Chosen, Hedge, Question},
+    ask::{Calls, Chosen, Hedge, Question},
     exchange::ExchangeId,
 };
 use crate::announcement::heartbeat::CONTINUES;
@@ -97,8 +97,7 @@ impl Client {
     /// was. One that would have to begin anew comes only when the first is given up, and nobody while it is our own
     /// network that is silent.
     pub(super) fn can_move(&self, ask: AskId, silent: bool, now: Millis, rng: &mut impl CryptoRng) -> bool {
-        let automatic = self.questions.get(&ask).is_some_and(|question| question.ask.choice == Choice::Automatic);
-        automatic
+        question_is_free(self.questions.get(&ask))
             && self.online
             && self.next_provider(ask, now, rng).is_some_and(|chosen| silent || self.continues(&chosen, now))
     }
@@ -139,5 +138,5 @@ pub(super) enum Left {
 
 /// Whether another provider may go on with a question: the choice was left open, and no part of a tool call was shown.
 fn question_is_free(question: Option<&Question>) -> bool {
-    question.is_some_and(|question| question.ask.choice == Choice::Automatic && question.json_events == 0)
+    question.is_some_and(|question| question.ask.choice == Choice::Automatic && question.calls == Calls::None)
 }

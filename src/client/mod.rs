@@ -217,7 +217,7 @@ pub enum Event {
     /// The clock seems wrong: several providers verify except for time. Offset in seconds, ours minus theirs; 0 when
     /// it is right again.
     ClockOff(i64),
-    /// The request was handed to the network for this provider.
+    /// The request goes to this provider, which can read it from here on; told before it leaves.
     Sent {
         /// The question.
         ask: AskId,
@@ -228,7 +228,7 @@ pub enum Event {
         /// Why this one, where the choice was ours.
         why: Option<Reason>,
     },
-    /// The provider accepted; said again when another one takes its place before the first word.
+    /// The provider accepted; said again when another one takes its place, and of the one of two that spoke first.
     Accepted {
         /// The question.
         ask: AskId,
@@ -236,6 +236,8 @@ pub enum Event {
         provider: ProviderId,
         /// With which model.
         model: String,
+        /// Why this one, where the choice was ours.
+        why: Option<Reason>,
     },
     /// The first word is late: this one is asked as well, and the first to speak answers.
     Hedged {

@@ -2,7 +2,7 @@
 
 use super::{
     Ask, AskId, Choice, Client, Effect, End, Event,
-    ask::Question,
+    ask::{Calls, Question},
     exchange::{Claim, Dirty, Exchange, ExchangeId, Phase, Stream},
 };
 use crate::announcement::MAX_SIGNED;
@@ -82,6 +82,8 @@ impl Client {
             now,
         );
         (question.total, question.json_events) = (text_bytes, json_events);
+        // Which events they were is not known any more.
+        question.calls = if json_events > 0 { Calls::Begun } else { Calls::None };
         question.tried.push(provider);
         question.winner = Some(id);
         self.questions.insert(ask, question);

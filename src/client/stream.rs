@@ -3,7 +3,7 @@
 
 use super::{
     AskId, Client, Effect, End, Event,
-    ask::{Hedge, SILENCE_MS},
+    ask::{Calls, Hedge, SILENCE_MS},
     control::Reserve,
     exchange::{Claim, Dirty, Exchange, ExchangeId, Flow, Known, Phase, Stream, Taken},
     failover::Left,
@@ -97,10 +97,12 @@ impl Client {
         if ask == AskId::PROBE {
             return self.reached(id, now, out);
         }
-        let model = exchange.model.clone();
+        let (model, why) = (exchange.model.clone(), exchange.why);
         exchange.forget(0, &mut self.tags);
         let mut stream = Stream::new(session, 1, RecordReader::default(), 0, now);
         (stream.base, stream.text_bytes, stream.asked) = (exchange.base, exchange.base, exchange.asked);
+        let thought = self.questions.get(&ask).map_or(0, |question| question.json_events);
+        (stream.json_base, stream.json_events) = (thought, thought);
         exchange.phase = Phase::Streaming(stream);
         let queued_ms = u64::from(estimate_s).saturating_mul(2_000);
         exchange.first_by = Millis(exchange.first_by.0.saturating_add(queued_ms));
@@ -122,7 +124,7 @@ impl Client {
         }
         let hedged = question.hedge == Hedge::Yes;
         question.winner = Some(id);
-        out.push(Effect::Event(Event::Accepted { ask, provider, model }));
+        out.push(Effect::Event(Event::Accepted { ask, provider, model, why }));
         self.mirror(id, now, out);
         if !hedged {
             self.leave_rivals(ask, id, now, rng, out);
@@ -147,12 +149,16 @@ impl Client {
     /// This exchange is the first to speak: its answer is shown, the others are cancelled.
     fn win(&mut self, id: ExchangeId, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
         let Some(exchange) = self.exchanges.get(&id) else { return };
-        let (ask, provider, model) = (exchange.ask, exchange.provider, exchange.model.clone());
+        let (ask, provider, model, why) = (exchange.ask, exchange.provider, exchange.model.clone(), exchange.why);
         let Some(question) = self.questions.get_mut(&ask) else { return };
         question.hedge_at = None;
-        if question.winner != Some(id) {
-            question.winner = Some(id);
-            out.push(Effect::Event(Event::Accepted { ask, provider, model }));
+        let first = question.winner != Some(id);
+        question.winner = Some(id);
+        // Of two that were asked the last one named need not be the one that answers.
+        if first || question.hedge == Hedge::Yes {
+            out.push(Effect::Event(Event::Accepted { ask, provider, model, why }));
+        }
+        if first {
             self.mirror(id, now, out);
         }
         self.leave_rivals(ask, id, now, rng, out);
@@ -227,6 +233,9 @@ impl Client {
                 stream.said.add(&json);
                 if let Some(question) = self.questions.get_mut(&ask) {
                     question.json_events = stream.json_events;
+                    if calls(&json) {
+                        question.calls = Calls::Begun;
+                    }
                 }
                 out.push(Effect::Event(Event::Json { ask, json }));
             }
@@ -370,6 +379,12 @@ fn speaks(record: &Record) -> bool {
         Record::Json(_) => true,
         Record::Usage(_) | Record::Receipt(_) | Record::Error { .. } => false,
     }
+}
+
+/// Whether a JSON event is a part of a tool call. In a text the quotes would be escaped.
+fn calls(json: &[u8]) -> bool {
+    const NAME: &[u8] = br#""tool_calls""#;
+    json.windows(NAME.len()).any(|window| window == NAME)
 }
 
 /// In `high` nobody shall see where the tail begins, so the topic is kept at least until the tail is over; 0 is as long

@@ -28,7 +28,7 @@ export function message(id, more = {}) {
   return {
     id, role: "assistant", text: "", phase: "complete", code: null, retry_after: null, provider: id_of("fjord"), provider_name: "Fjord",
     model: "qwen3-14b", asked_ms: Date.now(), accept_ms: 90, first_ms: 410, total_ms: 3_400, tokens: [38, 264], finish: "stop", receipt: "valid",
-    route: ["12D3KooWOut", "12D3KooWBack", false, false], why: null, also_asked: null, begun_by: null, cuts: null, unit: null, open_until_ms: null, stars: null, ...more,
+    route: ["12D3KooWOut", "12D3KooWBack", false, false], why: null, asked: null, also_asked: null, begun_by: null, cuts: null, unit: null, open_until_ms: null, stars: null, ...more,
   };
 }
 

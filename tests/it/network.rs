@@ -64,6 +64,15 @@ pub(crate) fn expected(ask: &Ask) -> String {
     pieces(&ask.content).into_iter().filter(|piece| !piece.starts_with('{')).collect()
 }
 
+/// Who accepted a question, in order.
+pub(crate) fn accepted_by(events: &[Event], ask: AskId) -> Vec<ProviderId> {
+    let by = |event: &Event| match event {
+        Event::Accepted { ask: of, provider, model, .. } if *of == ask && model == "m" => Some(*provider),
+        _ => None,
+    };
+    events.iter().filter_map(by).collect()
+}
+
 fn json_events(network: &Network, client: usize, ask: AskId) -> usize {
     let events = &network.clients[client].events;
     events.iter().filter(|event| matches!(event, Event::Json { ask: of, .. } if *of == ask)).count()
@@ -102,7 +111,7 @@ fn conversations_are_exact_without_faults_in_every_profile() {
         let json = pieces(&ask.content).iter().filter(|piece| piece.starts_with('{')).count();
         assert_eq!(json_events(&network, client, ask.id), json, "{profile:?}");
         let events = &network.clients[client].events;
-        assert!(events.contains(&Event::Accepted { ask: ask.id, provider: id, model: "m".into() }));
+        assert!(accepted_by(events, ask.id).contains(&id));
         let usage = Event::Usage { ask: ask.id, prompt: 7, completion: 11, finish: "stop".into(), source: 1 };
         assert!(events.contains(&usage), "{events:?}");
         let receipt = |event: &Event| matches!(event, Event::Receipt { ask: of, kept: Some(_) } if *of == ask.id);
@@ -311,12 +320,7 @@ fn several_clients_and_three_providers_route_every_question_to_its_provider() {
     for (client, provider, ask) in asked {
         assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete]);
         assert_eq!(network.clients[client].text(ask.id), expected(&ask));
-        let accepted: Vec<&Event> = network.clients[client]
-            .events
-            .iter()
-            .filter(|event| matches!(event, Event::Accepted { ask: id, .. } if *id == ask.id))
-            .collect();
-        assert_eq!(accepted, [&Event::Accepted { ask: ask.id, provider, model: "m".into() }]);
+        assert_eq!(accepted_by(&network.clients[client].events, ask.id), [provider]);
     }
     assert!(network.providers.iter().all(|node| node.jobs == 20));
 }

@@ -123,20 +123,19 @@ fn what_was_accepted_and_failed_stays_open_to_the_same_provider_and_then_shows_a
     let two = add(&mut network, "two", FAST_MODEL);
     discovered(&mut network, 0, 2);
     let again = |choice| Ask { unit: Some(AskId(1)), choice, ..question(2, Choice::Automatic, Profile::Fast) };
-    // Its unit is open to the provider that accepted it and to no other.
+    // Its unit is open to the provider that accepted it and to no other, which takes another one.
     network.ask(0, again(Choice::Pinned(two)));
-    let end = ends(&mut network, 0, &[AskId(2)]).remove(0);
-    assert_ne!(end, End::Complete);
-    assert_eq!(left(&network).free(), 2);
+    assert_eq!(ends(&mut network, 0, &[AskId(2)]), [End::Complete]);
+    assert_eq!((left(&network).free(), left(&network).open), (1, 1));
     network.providers[0].fails = None;
-    let third = Ask { id: AskId(3), unit: Some(AskId(2)), ..again(Choice::Automatic) };
+    let third = Ask { id: AskId(3), ..again(Choice::Automatic) };
     network.ask(0, third.clone());
     assert_eq!(ends(&mut network, 0, &[third.id]), [End::Complete]);
     let one = machine("one", Vec::new()).id();
     let answered =
         |event: &Event| matches!(event, Event::Accepted { ask, provider, .. } if *ask == third.id && *provider == one);
     assert!(network.clients[0].events.iter().any(answered));
-    assert_eq!((left(&network).free(), left(&network).open), (2, 0));
+    assert_eq!((left(&network).free(), left(&network).open), (1, 0));
 
     network.providers[0].fails = Some((10, 3));
     network.providers[1].fails = Some((10, 3));
@@ -144,6 +143,31 @@ fn what_was_accepted_and_failed_stays_open_to_the_same_provider_and_then_shows_a
     assert_eq!(left(&network).open, 1);
     network.run_for(4_441_000);
     assert_eq!((left(&network).open, left(&network).lost), (0, 1));
+}
+
+#[test]
+fn a_retry_never_ends_in_nobody_while_somebody_can_answer() {
+    let mut network = market(51);
+    network.providers[0].fails = Some((10, 3));
+    assert!(matches!(ask(&mut network, 1), End::Error { code: 10, .. }));
+    let until = network.clients[0].client.open_until(AskId(1));
+    // Who accepted it is gone.
+    network.stop_provider(0);
+    let two = add(&mut network, "two", FAST_MODEL);
+    discovered(&mut network, 0, 2);
+    network.run_for(180_000);
+    let again = |id, choice| Ask { unit: Some(AskId(1)), choice, ..question(id, Choice::Automatic, Profile::Fast) };
+    for ask in [again(2, Choice::Automatic), again(3, Choice::Pinned(two))] {
+        network.ask(0, ask.clone());
+        assert_eq!(ends(&mut network, 0, &[ask.id]), [End::Complete]);
+    }
+    assert_eq!((left(&network).free(), left(&network).open), (0, 1));
+    // Nothing else is left: it is asked of those that it is open to, in vain, and is open no longer for it.
+    network.ask(0, again(4, Choice::Automatic));
+    assert_ne!(ends(&mut network, 0, &[AskId(4)]), [End::Limit]);
+    assert_eq!(network.clients[0].client.open_until(AskId(4)), until);
+    network.ask(0, Ask { unit: Some(AskId(4)), ..again(5, Choice::Pinned(two)) });
+    assert_eq!(ends(&mut network, 0, &[AskId(5)]), [End::Limit]);
 }
 
 /// A market whose first provider admits by this.

@@ -11,6 +11,7 @@ use gloo::timers::callback::Timeout;
 use privacyai::client::{AskId, End, Event, Input, Seen};
 use privacyai::identity::ProviderId;
 use privacyai::map::Map;
+use privacyai::ranking::Reason;
 use privacyai::receipt::Counts;
 use std::str::FromStr;
 
@@ -37,30 +38,8 @@ impl Background {
                 self.way.set_clock_off(seconds);
                 self.tell_network();
             }
-            Event::Sent { ask, provider, model, why } => {
-                if let Some(running) = self.running.get_mut(&ask.0) {
-                    running.provider = Some(provider);
-                }
-                let name = self.provider_name(&provider);
-                self.change(ask, |message, _| {
-                    message.provider = Some(provider.to_string());
-                    message.provider_name = name;
-                    message.model = Some(model);
-                    message.why = why.map(|why| why.to_string());
-                });
-            }
-            Event::Accepted { ask, provider, model } => {
-                if let Some(running) = self.running.get_mut(&ask.0) {
-                    running.provider = Some(provider);
-                }
-                let name = self.provider_name(&provider);
-                self.change(ask, |message, ms| {
-                    message.provider = Some(provider.to_string());
-                    message.provider_name = name;
-                    message.model = Some(model);
-                    message.accept_ms.get_or_insert(ms);
-                });
-            }
+            Event::Sent { ask, provider, model, why } => self.asked(ask, provider, model, why, false),
+            Event::Accepted { ask, provider, model, why } => self.asked(ask, provider, model, why, true),
             Event::Hedged { ask, provider } => {
                 let name = self.provider_name(&provider);
                 self.change(ask, |message, _| message.also_asked = name);
@@ -114,6 +93,32 @@ impl Background {
                 self.change(ask, |message, _| message.phase = "stalled".into());
             }
             Event::Ended { ask, end } => self.end(ask, &end),
+        }
+    }
+
+    /// This one can read the question, and is shown as who answers: once somebody accepted, who is asked beside or after
+    /// that one only when it accepts too.
+    fn asked(&mut self, ask: AskId, provider: ProviderId, model: String, why: Option<Reason>, accepted: bool) {
+        let (id, name) = (provider.to_string(), self.provider_name(&provider));
+        let mut takes = false;
+        self.change(ask, |message, ms| {
+            let asked = message.asked.get_or_insert_default();
+            if !asked.iter().any(|(known, _)| *known == id) {
+                asked.push((id.clone(), name.clone().unwrap_or_else(|| provider.fingerprint())));
+            }
+            takes = accepted || message.accept_ms.is_none();
+            if takes {
+                message.provider = Some(id);
+                message.provider_name = name;
+                message.model = Some(model);
+                message.why = why.map(|why| why.to_string());
+            }
+            if accepted {
+                message.accept_ms.get_or_insert(ms);
+            }
+        });
+        if let Some(running) = self.running.get_mut(&ask.0).filter(|_| takes) {
+            running.provider = Some(provider);
         }
     }
 

@@ -221,6 +221,8 @@ record! {
         pub route: Option<(String, String, bool, bool)>,
         /// Why this provider, where the choice was ours.
         pub why: Option<String>,
+        /// Who was asked, and so could read it: providerId text and name of each.
+        pub asked: Option<Vec<(String, String)>>,
         /// Name of a provider that was asked as well because the first word was late.
         pub also_asked: Option<String>,
         /// Name of who began it, where another provider took over.

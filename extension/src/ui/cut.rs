@@ -41,8 +41,13 @@ pub fn parts(view: &MessageView) -> Vec<Part> {
     parts
 }
 
-/// Who else could read the question than who answers now: who began, who took over before, who was asked as well.
+/// Who else could read the question than who answers now: all that were asked. Of an older message only those are known
+/// who began, who took over before and who was asked as well.
 pub fn other_readers(view: &MessageView) -> Vec<String> {
+    if let Some(asked) = &view.asked {
+        let others = asked.iter().filter(|(id, _)| Some(id) != view.provider.as_ref());
+        return others.map(|(_, name)| name.clone()).collect();
+    }
     let began = view.begun_by.iter().filter(|_| view.cuts.is_some());
     let mut names: Vec<String> = Vec::new();
     for name in began.chain(view.cuts.iter().flatten().map(|(_, name, _)| name)).chain(&view.also_asked) {
@@ -137,6 +142,11 @@ mod tests {
             ..view(&[(2, "Marta", true), (4, "Kestrel", false)])
         };
         assert_eq!(other_readers(&view), ["Fjord", "Marta"]);
+        // Also who refused or was silent, and of two of one name both.
+        let asked = [("1", "Lantern"), ("2", "Kestrel"), ("3", "Kestrel")];
+        let asked = Some(asked.map(|(id, name)| (id.into(), name.into())).into());
+        let view = MessageView { provider: Some("2".into()), asked, ..view };
+        assert_eq!(other_readers(&view), ["Lantern", "Kestrel"]);
     }
 
     #[test]

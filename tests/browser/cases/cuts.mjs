@@ -10,6 +10,24 @@ const kestrel = { provider: id_of("kestrel"), provider_name: "Kestrel" };
 
 export const cuts = [
   {
+    name: "failover: everybody who was asked is named as a reader, whatever came of it",
+    async run(bench) {
+      const browser = await bench.browser();
+      const asked = [[id_of("lantern"), "Lantern"], [id_of("fjord"), "Fjord"], [id_of("kestrel"), "Kestrel"]];
+      const waiting = { phase: "waiting", tokens: null, receipt: null, total_ms: null, first_ms: null, text: "" };
+      const panel = await scripted(browser, { messages: exchange(1, "Why?", { ...waiting, asked }) });
+      assert.equal(await panel.at("reader").innerText(), "Lantern, Kestrel and Fjord see this");
+      // One refused, one is asked as the first word is late, and the first of them speaks: none of that hides a reader.
+      const done = { asked, also_asked: "Kestrel", text: "Because.", why: "fastest first word of 4" };
+      await panel.tell({ is: "message", conversation: "c1", message: exchange(1, "", done)[1] });
+      await panel.at("answer").locator('[data-testid="answer-cost"]').click();
+      const seen = await panel.at("details").innerText();
+      assert.match(seen, /Fjord\s+the provider\s+yes\s+no/);
+      for (const name of ["Lantern", "Kestrel"]) assert.match(seen, new RegExp(`${name}\\s+asked too\\s+yes\\s+maybe`));
+      assert.doesNotMatch(seen, /Fjord\s+asked too/);
+    },
+  },
+  {
     name: "failover: where another provider took over a divider says so, and nothing shown is written anew",
     async run(bench) {
       const browser = await bench.browser();

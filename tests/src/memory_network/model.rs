@@ -10,6 +10,10 @@ pub fn answer(job: &Job) -> Vec<String> {
     let mut behind = job.prefix.as_str();
     let mut rest = Vec::new();
     for piece in pieces(&job.content) {
+        // What was thought before the prefix ended is not thought again.
+        if piece.starts_with('{') && !behind.is_empty() {
+            continue;
+        }
         match behind.strip_prefix(piece.as_str()) {
             Some(after) => behind = after,
             // The prefix ends within this piece.
@@ -19,15 +23,24 @@ pub fn answer(job: &Job) -> Vec<String> {
     rest
 }
 
-/// The pieces of the answer to this content; those that begin with a brace are JSON events.
+/// The pieces of the answer to this content; those that begin with a brace are JSON events: thoughts, or calls where the
+/// content names tools.
 pub fn pieces(content: &[u8]) -> Vec<String> {
     let seed = content
         .iter()
         .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let count = 1 + rng.next_u32() % 60;
-    (0..count).map(|_| WORDS[rng.next_u32() as usize % WORDS.len()].to_owned()).collect()
+    let calls = content.windows(7).any(|window| window == b"\"tools\"");
+    let pick = |_| match WORDS[rng.next_u32() as usize % WORDS.len()] {
+        THOUGHT if calls => CALL.to_owned(),
+        word => word.to_owned(),
+    };
+    (0..count).map(pick).collect()
 }
+
+const THOUGHT: &str = "{\"reasoning_content\":\"so\"}";
+const CALL: &str = "{\"tool_calls\":[]}";
 
 const WORDS: [&str; 13] = [
     " the",
@@ -41,6 +54,6 @@ const WORDS: [&str; 13] = [
     " a rather long piece of text that came at once",
     "",
     " né",
-    "{\"delta\":1}",
+    THOUGHT,
     "日本語",
 ];
