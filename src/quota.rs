@@ -11,6 +11,12 @@ pub const DAY_MS: u64 = 86_400_000;
 /// Providers that one request is open to: the primary and three fallbacks (proofs paper, section 1).
 const PROVIDERS: usize = 4;
 
+/// Hedges for a hundred requests at most.
+const HEDGES_PERCENT: u32 = 10;
+
+/// Hedges that may be saved up.
+const SAVED_HEDGES: u32 = 3;
+
 /// Requests under way or open at once.
 const UNITS: usize = 1_024;
 
@@ -73,6 +79,8 @@ pub struct Quota {
     answered: u32,
     /// Used without an answer on that day.
     lost: u32,
+    /// Requests beside another that may be made, in hundredths; it outlives a restart, else each would give one.
+    hedges: u32,
     /// By the request's id.
     units: Map<u64, Entry>,
     changed: bool,
@@ -81,7 +89,7 @@ pub struct Quota {
 impl Default for Quota {
     /// Without a limit, until [`Quota::set_limit`] names the network's.
     fn default() -> Self {
-        Self { limit: u32::MAX, day: 0, answered: 0, lost: 0, units: Map::new(), changed: false }
+        Self { limit: u32::MAX, day: 0, answered: 0, lost: 0, hedges: 0, units: Map::new(), changed: false }
     }
 }
 
@@ -94,6 +102,20 @@ impl Quota {
     /// What was stored, under this one's limit.
     pub fn limited_as(&self, stored: Self) -> Self {
         Self { limit: self.limit, ..stored }
+    }
+
+    /// A question was asked: it earns a part of a hedge.
+    pub fn earn_hedge(&mut self) {
+        self.hedges = (self.hedges + HEDGES_PERCENT).min(100 * SAVED_HEDGES);
+        self.changed = true;
+    }
+
+    /// Whether one more request may be made to hedge another; it is paid for.
+    pub fn spend_hedge(&mut self) -> bool {
+        let left = self.hedges.checked_sub(100);
+        self.hedges = left.unwrap_or(self.hedges);
+        self.changed |= left.is_some();
+        left.is_some()
     }
 
     /// Takes a unit for this request.
@@ -246,6 +268,7 @@ impl Quota {
         let units: Vec<_> = self.units.iter().map(entry).collect();
         let mut map = cbor::Map::new();
         map.uint(0, 1u8).uint(1, self.day).raw(2, &cbor::array(&units)).uint(3, self.answered).uint(4, self.lost);
+        map.uint(5, self.hedges);
         map.finish()
     }
 
@@ -291,6 +314,7 @@ impl Quota {
                 })?),
                 3 => quota.answered = r.u32()?,
                 4 => quota.lost = r.u32()?,
+                5 => quota.hedges = r.u32()?.min(100 * SAVED_HEDGES),
                 _ => return Ok(false),
             }
             Ok(true)
@@ -346,6 +370,26 @@ mod tests {
         let mut again = Quota::decode(&row, &[], NOON).unwrap();
         again.set_limit(10_000);
         assert_eq!(again.left(NOON).free(), 0);
+    }
+
+    #[test]
+    fn one_in_ten_is_hedged_however_often_it_starts() {
+        let mut quota = quota();
+        let mut hedged = 0;
+        for _ in 0..100 {
+            quota.earn_hedge();
+            hedged += u32::from(quota.spend_hedge());
+            let row = quota.take_row().expect("it changed");
+            quota = Quota::decode(&row, &[], NOON).unwrap();
+        }
+        assert_eq!(hedged, 10);
+        (0..100).for_each(|_| quota.earn_hedge());
+        assert_eq!((0..100).filter(|_| quota.spend_hedge()).count(), 3, "few are saved up");
+        // The row of a version that kept none.
+        let mut old = cbor::Map::new();
+        old.uint(0, 1u8).uint(1, 20_000u64).raw(2, &cbor::array(&[])).uint(3, 2u8).uint(4, 0u8);
+        let mut old = Quota::decode(&old.finish(), &[], NOON).unwrap();
+        assert!(old.left(NOON).used == 2 && !old.spend_hedge());
     }
 
     #[test]

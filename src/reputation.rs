@@ -23,24 +23,10 @@ pub struct Rating {
     pub provider: ProviderId,
     /// 1 to 5.
     pub stars: u8,
-    /// Reasons given, as bits of [`Reason`].
+    /// Reasons given, as bits: 1 wrong, 2 slow, 4 cut off, 8 of great help.
     pub reasons: u8,
     /// When.
     pub at: Millis,
-}
-
-/// Why, if the user says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Reason {
-    /// It was wrong.
-    Wrong = 1,
-    /// It took too long.
-    Slow = 2,
-    /// It stopped in the middle.
-    Cut = 4,
-    /// It was of great help.
-    Helpful = 8,
 }
 
 impl Rating {
@@ -146,11 +132,6 @@ impl Ratings {
     /// All of them by the answer's id.
     pub fn iter(&self) -> impl Iterator<Item = (&Vec<u8>, &Rating)> {
         self.0.iter()
-    }
-
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.0.clear();
     }
 }
 

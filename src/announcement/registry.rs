@@ -25,7 +25,7 @@ pub const MAX_PROVIDERS: usize = 2_048;
 const MAX_NEWCOMERS: usize = MAX_PROVIDERS / 2;
 
 /// Heartbeats that wait for their bundle: the store gives both in any order.
-const MAX_WAITING: usize = 256;
+const MAX_WAITING: usize = 1_024;
 
 /// So many providers' heartbeats are stored whether or not the user has asked them: few enough to write every half
 /// minute, so that a background that comes back within a heartbeat's life knows at once whom it can ask.
@@ -182,14 +182,6 @@ impl Registry {
             entry.trusted = true;
             self.dirty.insert(*id, ());
         }
-    }
-
-    /// Forgets all.
-    pub fn forget(&mut self) {
-        self.dirty.extend(self.entries.keys().map(|id| (*id, ())));
-        self.entries.clear();
-        self.waiting.clear();
-        self.clock = ClockWatch::default();
     }
 
     /// Those that the user has to do with are in the next batch.

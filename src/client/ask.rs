@@ -176,7 +176,7 @@ impl Client {
         if question.only.is_none() && self.quota.take(id.0, now).is_err() {
             return out.push(Effect::Event(Event::Ended { ask: id, end: End::Limit }));
         }
-        self.standing.earn();
+        self.quota.earn_hedge();
         self.probes.model.clone_from(&question.ask.model);
         // The unit is on disk before the request leaves.
         self.keep_known(out);

@@ -8,15 +8,13 @@ use crate::health::Outcome;
 use crate::identity::ProviderId;
 use crate::quota::Quota;
 use crate::topic::{self, COMMON_SHARD};
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 use rand_core::CryptoRng;
 
 /// Bundles are published every 600 s, so this far back the store has one of everybody who is there.
 const HISTORY_S: u64 = 660;
 /// The store is asked for unknown bundles at most this often.
 const QUERY_MS: u64 = 15_000;
-/// Heartbeats that wait for their bundle: newcomers are half of the registry's table at most.
-const EARLY: usize = 1_024;
 
 impl Client {
     /// Takes back what was stored.
@@ -51,25 +49,15 @@ impl Client {
     /// Takes a payload of the discovery topic.
     pub(super) fn discover(
         &mut self,
-        payload: Vec<u8>,
-        source: String,
+        payload: &[u8],
+        source: &str,
         now: Millis,
         rng: &mut impl CryptoRng,
         out: &mut Vec<Effect>,
     ) {
-        match self.registry.accept(&payload, &source, now) {
-            Ok(Heard::Changed(id)) => {
-                self.changed(id, now, rng, out);
-                if let Some((early, source)) = self.early.remove(&id)
-                    && let Ok(Heard::Changed(id)) = self.registry.accept(&early, &source, now)
-                {
-                    self.changed(id, now, rng, out);
-                }
-            }
-            Ok(Heard::UnknownBundle(id)) => {
-                if self.early.len() < EARLY || self.early.contains_key(&id) {
-                    self.early.insert(id, (payload, source));
-                }
+        match self.registry.accept(payload, source, now) {
+            Ok(Heard::Changed(id)) => self.changed(id, now, rng, out),
+            Ok(Heard::UnknownBundle(_)) => {
                 if now.0 >= self.queried.0.saturating_add(QUERY_MS) {
                     self.query(now, out);
                 }
@@ -97,18 +85,6 @@ impl Client {
         self.registry.trust(&id);
         self.persist(out);
         self.tell(id, now, out);
-    }
-
-    /// The user forgets all providers.
-    pub(super) fn forget(&mut self, out: &mut Vec<Effect>) {
-        self.registry.forget();
-        self.early.clear();
-        let batch = self.standing.forget();
-        self.receipts.forget();
-        if !batch.is_empty() {
-            out.push(Effect::Persist(batch));
-        }
-        self.persist(out);
     }
 
     /// All that is known goes to a store that lost it.

@@ -5,15 +5,20 @@ use super::{
     AskId, Choice, Client, Effect, End, Event,
     ask::{Calls, Chosen, Hedge, Question},
     exchange::ExchangeId,
+    standing::Hedging,
 };
 use crate::announcement::heartbeat::CONTINUES;
 use crate::effect::Millis;
+use crate::envelope::prompt::MAX_BODY;
 use crate::health::Outcome;
+use crate::message::MAX_MODEL_ID;
 use alloc::vec::Vec;
 use rand_core::CryptoRng;
 
 /// Queues are left for a free slot so often at most.
 const MOVES: u8 = 2;
+/// More than a request's body has beside the question and the beginning of its answer.
+const AROUND: usize = MAX_MODEL_ID + 256;
 
 impl Client {
     /// The first word is late: somebody else is asked as well, as far as the budget allows.
@@ -24,7 +29,9 @@ impl Client {
             return;
         }
         let Some(chosen) = self.next_provider(id, now, rng) else { return };
-        if self.standing.spend() {
+        if self.standing.wishes.hedging == Hedging::Allowed && self.quota.spend_hedge() {
+            // It is spent on disk before the request leaves.
+            self.keep_known(out);
             if let Some(question) = self.questions.get_mut(&id) {
                 question.hedge = Hedge::Yes;
             }
@@ -74,9 +81,9 @@ impl Client {
 
     /// Another provider answers from here on.
     fn take_over(&mut self, id: AskId, chosen: Chosen, now: Millis, rng: &mut impl CryptoRng, out: &mut Vec<Effect>) {
-        let continues = self.continues(&chosen, now);
+        let continues = self.continues(id, &chosen, now);
         let Some(question) = self.questions.get_mut(&id) else { return };
-        if !question.shown.is_empty() {
+        if question.total > 0 {
             let anew = !continues;
             if anew {
                 question.shown.clear();
@@ -86,8 +93,13 @@ impl Client {
         self.send(id, chosen, now, rng, out);
     }
 
-    /// Whether a provider's model goes on from a given beginning.
-    pub(super) fn continues(&self, chosen: &Chosen, now: Millis) -> bool {
+    /// Whether a provider's model goes on from what was shown, where that is known and a request holds it.
+    pub(super) fn continues(&self, ask: AskId, chosen: &Chosen, now: Millis) -> bool {
+        let Some(question) = self.questions.get(&ask) else { return false };
+        let said = question.ask.content.len().saturating_add(question.shown.len());
+        if question.shown.is_empty() || said.saturating_add(AROUND) > MAX_BODY {
+            return false;
+        }
         let seen = self.registry.seen(&chosen.provider, now);
         let model = seen.and_then(|seen| seen.models.into_iter().find(|model| model.id == chosen.model));
         model.is_some_and(|model| model.capabilities & CONTINUES != 0)
@@ -99,7 +111,7 @@ impl Client {
     pub(super) fn can_move(&self, ask: AskId, silent: bool, now: Millis, rng: &mut impl CryptoRng) -> bool {
         question_is_free(self.questions.get(&ask))
             && self.online
-            && self.next_provider(ask, now, rng).is_some_and(|chosen| silent || self.continues(&chosen, now))
+            && self.next_provider(ask, now, rng).is_some_and(|chosen| silent || self.continues(ask, &chosen, now))
     }
 
     /// The question would wait in this provider's queue. Where another has a free slot it goes there instead, which

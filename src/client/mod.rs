@@ -120,13 +120,12 @@ pub enum Input {
     Cancel(AskId),
     /// No service node took the publication of this question after the edge's retries.
     PublishFailed(AskId),
-    /// A killed background comes back with the newest bytes that [`Effect::Mirror`] gave for this question.
+    /// A killed background comes back with a question and the newest bytes that [`Effect::Mirror`] gave for it. Its
+    /// answer comes from where it came before, so of the choice only counts whether it was left open.
     /// [`Event::Resumed`] then says up to where the kept text counts.
-    Resume(AskId, Vec<u8>),
+    Resume(Ask, Vec<u8>),
     /// The user trusts a provider whose handle was known under another key.
     Trust(ProviderId),
-    /// The user forgets all: wipes the provider table.
-    Forget,
     /// Everything stored is gone, by none of the user's doing here: what is known is stored again.
     StoreLost,
     /// A time that an earlier [`Effect::WakeAt`] named.
@@ -306,6 +305,8 @@ pub enum Event {
     },
     /// No frame for a while: the stream stalls.
     Stalled(AskId),
+    /// Frames come again, with words or without.
+    Flows(AskId),
     /// It ended.
     Ended {
         /// The question.
@@ -332,8 +333,6 @@ pub struct Client {
     overtaking: VecDeque<Frame>,
     /// Providers whose responses are received, and until when at least.
     topics: Map<ProviderId, Millis>,
-    /// Heartbeats whose bundle is not known yet, and who gave them.
-    early: Map<ProviderId, (Vec<u8>, String)>,
     /// What was last told of the day's free requests.
     told_free: Option<Left>,
     /// The time of the last input, and when the next one was due.
@@ -370,7 +369,7 @@ impl Client {
             Input::Connected => self.connect(now, &mut out),
             Input::Disconnected => self.online = false,
             Input::Message { content_topic, payload, source } => match Topic::parse(&content_topic) {
-                Some(Topic::Discovery) => self.discover(payload, source, now, rng, &mut out),
+                Some(Topic::Discovery) => self.discover(&payload, &source, now, rng, &mut out),
                 Some(Topic::Responses(id)) if self.topics.contains_key(&id) => {
                     self.response(&payload, now, rng, &mut out);
                 }
@@ -380,9 +379,8 @@ impl Client {
             Input::Cancel(id) => self.cancel(id, now, rng, &mut out),
             Input::PublishFailed(AskId::PROBE) => self.forget_probe(),
             Input::PublishFailed(id) => self.unsent(id, now),
-            Input::Resume(id, bytes) => self.resume(id, bytes, now, rng, &mut out),
+            Input::Resume(ask, bytes) => self.resume(ask, bytes, now, rng, &mut out),
             Input::Trust(id) => self.trust(id, now, &mut out),
-            Input::Forget => self.forget(&mut out),
             Input::StoreLost => self.store_again(&mut out),
             Input::Tick => self.tick(now, rng, &mut out),
         }
@@ -427,7 +425,7 @@ impl Client {
     }
 
     /// Stores what changed of the day's free requests and of the providers' records.
-    fn keep_known(&mut self, out: &mut Vec<Effect>) {
+    pub(super) fn keep_known(&mut self, out: &mut Vec<Effect>) {
         let mut batch = self.standing.take_batch();
         let row = self.quota.take_row();
         batch.extend(row.map(|row| Write { table: Table::Quota, key: QUOTA_KEY.into(), value: Some(row) }));

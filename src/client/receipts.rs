@@ -64,12 +64,6 @@ impl Receipts {
             .collect();
     }
 
-    /// Forgets all.
-    pub(super) fn forget(&mut self) {
-        let gone = core::mem::take(&mut self.kept).into_iter().map(|(cb, _)| cb);
-        self.batch.extend(gone.map(|cb| Write { table: Table::Receipts, key: cb.into(), value: None }));
-    }
-
     /// Deletes what is too old and what is too much.
     fn tidy(&mut self, now: Millis) {
         while let Some((cb, at)) = self.kept.iter().map(|(cb, (at, _))| (*cb, *at)).min_by_key(|(_, at)| *at) {

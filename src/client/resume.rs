@@ -1,7 +1,7 @@
 //! A question under way outlives a killed background (protocol section 6.5): what is mirrored, and how it goes on.
 
 use super::{
-    Ask, AskId, Choice, Client, Effect, End, Event,
+    Ask, Choice, Client, Effect, End, Event,
     ask::{Calls, Question},
     exchange::{Claim, Dirty, Exchange, ExchangeId, Phase, Stream},
 };
@@ -24,6 +24,7 @@ const REST: usize = MAX_RECORD + 1_024;
 impl Client {
     /// Gives the edge what this exchange comes back from.
     pub(super) fn mirror(&mut self, id: ExchangeId, now: Millis, out: &mut Vec<Effect>) {
+        let calls = |question: &Question| question.calls == Calls::Begun;
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         if exchange.leaving.is_some() {
             return;
@@ -45,23 +46,27 @@ impl Client {
             Claim::Many => drop(map.bytes(13, &[])),
         }
         map.uint(14, stream.asked.parts).uint(15, stream.said.parts).uint(16, stream.said.bytes);
+        if self.questions.get(&exchange.ask).is_some_and(calls) {
+            map.uint(17, 1u8);
+        }
         out.push(Effect::Mirror(exchange.ask, Some(map.finish())));
     }
 
     /// Goes on from a mirror.
     pub(super) fn resume(
         &mut self,
-        ask: AskId,
+        asked: Ask,
         bytes: Vec<u8>,
         now: Millis,
         rng: &mut impl CryptoRng,
         out: &mut Vec<Effect>,
     ) {
+        let ask = asked.id;
         if self.questions.contains_key(&ask) {
             return;
         }
         let bytes = Zeroizing::new(bytes);
-        let Ok((stream, model)) = decode(&bytes, now) else {
+        let Ok((stream, model, calls)) = decode(&bytes, now) else {
             out.push(Effect::Mirror(ask, None));
             return out.push(Effect::Event(Event::Ended { ask, end: End::Truncated }));
         };
@@ -69,21 +74,13 @@ impl Client {
         let (text_bytes, json_events, profile) = (stream.text_bytes, stream.json_events, stream.session.profile());
         self.next_exchange += 1;
         let id = ExchangeId(self.next_exchange);
-        let mut question = Question::new(
-            Ask {
-                id: ask,
-                choice: Choice::Pinned(provider),
-                model: Some(model.clone()),
-                content: Vec::new(),
-                profile,
-                last: None,
-                unit: None,
-            },
-            now,
-        );
+        let choice = match asked.choice {
+            Choice::Automatic => Choice::Automatic,
+            Choice::Pinned(_) => Choice::Pinned(provider),
+        };
+        let mut question = Question::new(Ask { choice, profile, ..asked }, now);
         (question.total, question.json_events) = (text_bytes, json_events);
-        // Which events they were is not known any more.
-        question.calls = if json_events > 0 { Calls::Begun } else { Calls::None };
+        question.calls = calls;
         question.tried.push(provider);
         question.winner = Some(id);
         self.questions.insert(ask, question);
@@ -97,12 +94,12 @@ impl Client {
     }
 }
 
-fn decode(bytes: &[u8], now: Millis) -> Result<(Stream, String), Error> {
+fn decode(bytes: &[u8], now: Millis) -> Result<(Stream, String, Calls), Error> {
     const WRONG: Error = Error::malformed("mirror");
     let (mut session, mut next, mut digest, mut rest) = (None, None, None, None);
     let (mut text_bytes, mut json_events, mut control, mut model) = (0, 0, None, None);
     let (mut asked, mut said) = (Text::default(), Text::default());
-    let mut receipt = Claim::Awaited;
+    let (mut receipt, mut calls) = (Claim::Awaited, Calls::None);
     let mut usage = Usage { prompt: 0, completion: 0, finish: String::new(), source: 0 };
     let mut reader = cbor::Reader::new(bytes);
     reader.map(|key, r| {
@@ -129,6 +126,7 @@ fn decode(bytes: &[u8], now: Millis) -> Result<(Stream, String), Error> {
             14 => asked.parts = r.uint()?,
             15 => said.parts = r.uint()?,
             16 => said.bytes = r.uint()?,
+            17 if r.uint()? == 1 => calls = Calls::Begun,
             _ => return Err(WRONG),
         }
         Ok(true)
@@ -148,5 +146,5 @@ fn decode(bytes: &[u8], now: Millis) -> Result<(Stream, String), Error> {
     (stream.asked, stream.said) = (asked, said);
     // Whatever was shown is shown.
     stream.base = 0;
-    Ok((stream, model.into()))
+    Ok((stream, model.into(), calls))
 }

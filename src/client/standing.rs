@@ -14,10 +14,6 @@ use rand_core::Rng;
 
 /// Records of a provider with a model that are kept; the one used longest ago goes first.
 const KNOWN: usize = 512;
-/// Hedges for a hundred requests at most.
-const HEDGES_PERCENT: u32 = 10;
-/// Hedges that may be saved up.
-const SAVED_HEDGES: u32 = 3;
 /// First words of which the slowest says what is late; the next one is later than the slowest of a few as often as not.
 const ENOUGH: u32 = 20;
 /// A first word is awaited for so long where none was measured yet, in ms.
@@ -51,7 +47,7 @@ pub enum Hedging {
 }
 
 /// What is known.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Standing {
     pub(super) wishes: Wishes,
     /// Times to accept of all providers, in ms.
@@ -61,23 +57,6 @@ pub(super) struct Standing {
     healths: Map<Offer, Health>,
     ratings: Ratings,
     dirty: Set<Offer>,
-    /// In hundredths of a hedge.
-    hedges: u32,
-}
-
-impl Default for Standing {
-    /// Knows nobody, and may hedge once.
-    fn default() -> Self {
-        Self {
-            wishes: Wishes::default(),
-            accepts: Sketch::default(),
-            firsts: Sketch::default(),
-            healths: Map::new(),
-            ratings: Ratings::default(),
-            dirty: Set::new(),
-            hedges: 100,
-        }
-    }
 }
 
 impl Standing {
@@ -173,21 +152,6 @@ impl Standing {
         if self.firsts.count(now) < ENOUGH { late.saturating_mul(2) } else { late }
     }
 
-    /// A question was asked: it earns a part of a hedge.
-    pub(super) fn earn(&mut self) {
-        self.hedges = (self.hedges + HEDGES_PERCENT).min(100 * SAVED_HEDGES);
-    }
-
-    /// Whether one more request may be made to hedge another; it is paid for.
-    pub(super) fn spend(&mut self) -> bool {
-        if self.wishes.hedging == Hedging::Never {
-            return false;
-        }
-        let left = self.hedges.checked_sub(100);
-        self.hedges = left.unwrap_or(self.hedges);
-        left.is_some()
-    }
-
     /// The places of these providers with this model, or with the first of each, from the best on.
     pub(super) fn places(
         &self,
@@ -240,14 +204,6 @@ impl Standing {
         let mut batch: Batch = self.ratings.iter().map(rating).collect();
         batch.extend(self.take_batch());
         batch
-    }
-
-    /// Forgets what was learned; the wishes stay.
-    pub(super) fn forget(&mut self) -> Batch {
-        self.dirty.extend(core::mem::take(&mut self.healths).into_iter().map(|(offer, _)| (offer, ())));
-        self.ratings.clear();
-        (self.accepts, self.firsts) = (Sketch::default(), Sketch::default());
-        self.take_batch()
     }
 }
 

@@ -326,8 +326,10 @@ impl Client {
             }
             self.say(id, &control, now, rng, out);
         }
-        if state != State::Flowing && told == Flow::Flows {
-            out.push(Effect::Event(Event::Stalled(ask)));
+        match (state, told) {
+            (State::Flowing, Flow::Stalls) => out.push(Effect::Event(Event::Flows(ask))),
+            (State::Stalled | State::Dead, Flow::Flows) => out.push(Effect::Event(Event::Stalled(ask))),
+            _ => {}
         }
         match state {
             State::Dead => self.fell(id, End::Truncated, Outcome::Died, now, rng, out),

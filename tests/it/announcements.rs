@@ -4,12 +4,14 @@ use privacyai::{
     announcement::{
         bundle::KeyBundle,
         cert::Cert,
-        heartbeat::{Status, VALID_MS},
+        heartbeat::{Heartbeat, Status, VALID_MS},
         registry::{Heard, MAX_PROVIDERS, Registry},
     },
+    client::{Client, Effect, Event, Input},
     effect::{Millis, Row},
     error::ErrorKind,
-    identity::RootKey,
+    identity::{ProviderId, RootKey},
+    topic,
 };
 use privacyai_tests::exchange::{NOW, NOW_S, Provider, rng};
 
@@ -234,9 +236,28 @@ fn a_flood_of_newcomers_leaves_the_users_own() {
     assert!(registry.seen(&own.id, NOW).unwrap().usable);
     let (kept, gone): (Vec<_>, Vec<_>) = registry.take_batch().into_iter().partition(|write| write.value.is_some());
     assert_eq!((kept.len(), gone.len()), (most, 1), "the one heard longest ago made way");
-    registry.forget();
-    assert!(registry.all(NOW).is_empty());
-    assert!(registry.take_batch().iter().all(|write| write.value.is_none()));
+}
+
+#[test]
+fn heartbeats_of_strangers_hold_no_newcomer_up() {
+    let provider = Provider::derive(1);
+    let mut client = Client::new();
+    let mut hear = |payload: Vec<u8>| {
+        let (content_topic, source) = (topic::discovery().into(), "node".into());
+        client.handle(Input::Message { content_topic, payload, source }, NOW, &mut rng(95))
+    };
+    // Nobody can tell whether the signature of an unknown one is good.
+    let invented = |n: u64| {
+        let id = [n.to_be_bytes(); 4].concat().try_into().expect("32 bytes");
+        let heartbeat = Heartbeat { provider: ProviderId(id), ..provider.heartbeat(NOW) };
+        heartbeat.sign(&provider.operational, &mut rng(96))
+    };
+    (0..1_100).for_each(|n| drop(hear(invented(n))));
+    hear(beat(&provider, NOW));
+    (1_100..2_000).for_each(|n| drop(hear(invented(n))));
+    let told = hear(wire(&provider));
+    let usable = |effect: &Effect| matches!(effect, Effect::Event(Event::Provider(seen)) if seen.usable && seen.status == Status::Busy);
+    assert!(told.iter().any(usable), "{told:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::platform;
 use crate::port::{FreeView, MessageView, ProviderView, Update};
 use crate::settings;
 use gloo::timers::callback::Timeout;
-use privacyai::client::{AskId, End, Event, Input, Seen};
+use privacyai::client::{Ask, AskId, Choice, End, Event, Input, Seen};
 use privacyai::identity::ProviderId;
 use privacyai::map::Map;
 use privacyai::ranking::Reason;
@@ -92,6 +92,9 @@ impl Background {
                 self.transport.avoid(&self.owner(provider).peer_ids);
                 self.change(ask, |message, _| message.phase = "stalled".into());
             }
+            Event::Flows(ask) => self.change(ask, |message, _| {
+                message.phase = if message.first_ms.is_some() { "streaming" } else { "waiting" }.into();
+            }),
             Event::Ended { ask, end } => self.end(ask, &end),
         }
     }
@@ -127,6 +130,7 @@ impl Background {
         let live = self.book.live();
         for (conversation, live) in live {
             self.load(&conversation).await;
+            let asked = self.asked_before(AskId(live.ask), &conversation, &live.answer);
             let running = Running {
                 conversation,
                 answer: live.answer,
@@ -137,12 +141,28 @@ impl Background {
             };
             self.running.insert(live.ask, running);
             match mirrors.remove(&live.ask) {
-                Some(bytes) => self.step(Input::Resume(AskId(live.ask), bytes)).await,
+                Some(bytes) => self.step(Input::Resume(asked, bytes)).await,
                 None => self.end(AskId(live.ask), &End::Truncated),
             }
         }
         for (ask, _) in mirrors {
             mirror::keep(ask, None);
+        }
+    }
+
+    /// A question that was under way. It gives a reason where the choice was left open.
+    fn asked_before(&self, id: AskId, conversation: &str, answer: &str) -> Ask {
+        let view = self.book.message(conversation, answer).map(|message| &message.view);
+        let pinned = view.filter(|view| view.why.is_none()).and_then(|view| view.provider.as_deref());
+        let pinned = pinned.and_then(|id| ProviderId::from_str(id).ok());
+        Ask {
+            id,
+            choice: pinned.map_or(Choice::Automatic, Choice::Pinned),
+            model: self.settings.model.clone(),
+            content: self.book.content(conversation, answer),
+            profile: settings::profile(&self.settings),
+            last: None,
+            unit: None,
         }
     }
 

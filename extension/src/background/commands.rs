@@ -348,7 +348,6 @@ impl Background {
     async fn delete_all(&mut self) -> Result<(), String> {
         let under_way: Vec<u64> = self.running.keys().copied().collect();
         self.drop_asks(under_way).await;
-        self.step(Input::Forget).await;
         let cleared = self.database.clear().await;
         // What waits for room or to be told is of what is gone now.
         self.unkept.forget();

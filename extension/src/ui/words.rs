@@ -135,7 +135,7 @@ pub fn words(view: &MessageView, text: &str, market: &Market) -> Option<Words> {
     match view.phase.as_str() {
         "stalled" => words(
             Shape::Warn,
-            "No new words for 10 s.".into(),
+            "No new words for a while.".into(),
             "Nothing is charged while we wait.".into(),
             market.other.clone().map(Act::Switch).into_iter().collect(),
         ),
@@ -301,8 +301,8 @@ mod tests {
                 "stalled",
                 None,
                 "a b",
-                "No new words for 10 s. Nothing is charged while we wait. []",
-                "No new words for 10 s. Nothing is charged while we wait. [Switch now]",
+                "No new words for a while. Nothing is charged while we wait. []",
+                "No new words for a while. Nothing is charged while we wait. [Switch now]",
             ),
             (
                 "truncated",

@@ -13,8 +13,8 @@ const go_on = (to = null) => ({
 
 /** An answer's state, what it says, the button that is pressed, and what that orders. */
 const STATES = [
-  ["stalled", { phase: "stalled", text: "Some words" }, "No new words for 10 s. Nothing is charged while we wait.", "Switch now", [{ do: "stop", answer: "a1" }, go_on("kestrel")]],
-  ["stalled before a word", { phase: "stalled" }, "No new words for 10 s. Nothing is charged while we wait.", "Switch now", [{ do: "stop", answer: "a1" }, retry("kestrel")]],
+  ["stalled", { phase: "stalled", text: "Some words" }, "No new words for a while. Nothing is charged while we wait.", "Switch now", [{ do: "stop", answer: "a1" }, go_on("kestrel")]],
+  ["stalled before a word", { phase: "stalled" }, "No new words for a while. Nothing is charged while we wait.", "Switch now", [{ do: "stop", answer: "a1" }, retry("kestrel")]],
   ["truncated", { phase: "truncated", text: "Three words came" }, "Cut off after 3 words. Fjord went silent before the end. Not charged; what came is kept.", "Continue with Kestrel", [go_on("kestrel")]],
   ["silent", { phase: "silent" }, "Fjord did not answer. Not charged; your question is kept.", "Ask Kestrel", [retry("kestrel")]],
   ["no provider", { phase: "no_provider", provider: null, provider_name: null, model: null }, "No provider can answer now. Not sent, not counted.", "Ask Fjord", [retry("fjord")]],

@@ -194,13 +194,46 @@ fn a_killed_client_resumes_from_its_mirror() {
             let mirror = network.clients[client].mirrors[&ask.id].clone();
             network.restart_client(client);
             network.run_for(1_500);
-            network.client(client, Input::Resume(ask.id, mirror));
+            network.client(client, Input::Resume(ask.clone(), mirror));
         }
         assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete], "{profile:?}");
         assert_eq!(network.clients[client].text(ask.id), expected(&ask), "{profile:?}");
         let receipt = |event: &Event| matches!(event, Event::Receipt { kept: Some(_), .. });
         assert!(network.clients[client].events.iter().any(receipt), "{profile:?}");
         assert!(network.clients[client].mirrors.is_empty());
+    }
+}
+
+#[test]
+fn after_a_restart_the_next_provider_answers_where_the_choice_was_open() {
+    for (seed, is_open) in [(22, true), (23, false)] {
+        let mut network = Network::new(seed, Faults::NONE);
+        let one = add(&mut network, "one", SLOW_MODEL);
+        let two = add(&mut network, "two", FAST_MODEL);
+        let client = network.add_client();
+        discovered(&mut network, client, 2);
+        let long = (seed..).map(|n| question(n, Choice::Automatic, Profile::Fast));
+        let ask =
+            Ask { last: Some(one), ..long.into_iter().find(|ask| expected(ask).len() > 300).expect("one is long") };
+        network.ask(client, ask.clone());
+        let end = Millis(network.now.0 + 60_000);
+        assert!(network.run_until(end, |network| network.clients[client].text(ask.id).len() > 60));
+        network.run_for(1_500);
+        let mirror = network.clients[client].mirrors[&ask.id].clone();
+        network.restart_client(client);
+        discovered(&mut network, client, 2);
+        let choice = if is_open { Choice::Automatic } else { Choice::Pinned(one) };
+        network.client(client, Input::Resume(Ask { choice, ..ask.clone() }, mirror));
+        network.stop_provider(0);
+        let ends = ends(&mut network, client, &[ask.id]);
+        let text = network.clients[client].text(ask.id).to_owned();
+        let cut = Event::Continued { ask: ask.id, provider: two, anew: true };
+        let told = network.clients[client].events.contains(&cut);
+        if is_open {
+            assert!(ends == [End::Complete] && told && text.ends_with(&expected(&ask)), "{ends:?} {text}");
+        } else {
+            assert!(ends == [End::Truncated] && !told && expected(&ask).starts_with(&text), "{ends:?} {text}");
+        }
     }
 }
 
