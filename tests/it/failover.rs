@@ -122,7 +122,7 @@ fn of_two_that_were_asked_the_one_that_speaks_first_is_named_last() {
     let behind = &told[hedged.expect("the second was asked")..];
     // With it comes why it was chosen: the edge has heard another reason since.
     let named = |it: &&Event| matches!(it, Event::Accepted { provider, why: Some(_), .. } if *provider == one);
-    assert!(behind.iter().any(|it| named(it)) && accepted(&network, ask.id).last() == Some(&one), "{told:?}");
+    assert!(behind.iter().any(named) && accepted(&network, ask.id).last() == Some(&one), "{told:?}");
 }
 
 #[test]
