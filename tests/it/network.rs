@@ -363,6 +363,7 @@ fn questions_work_over_two_hours_of_new_prekeys_and_restarts() {
     add(&mut network, "one", FAST_MODEL);
     let client = network.add_client();
     discovered(&mut network, client, 1);
+    let mut anew = 0;
     for n in 0..24 {
         network.run_for(300_000);
         if n % 5 == 4 {
@@ -373,9 +374,18 @@ fn questions_work_over_two_hours_of_new_prekeys_and_restarts() {
         network.ask(client, ask.clone());
         assert_eq!(ends(&mut network, client, &[ask.id]), [End::Complete], "after {} minutes", 5 * (n + 1));
         assert_eq!(network.clients[client].text(ask.id), expected(&ask));
+        // One that is sealed anew is for the same reason.
+        let why = |event: &Event| match event {
+            Event::Sent { ask: of, why, .. } if *of == ask.id => Some(why.is_some()),
+            _ => None,
+        };
+        let told: Vec<bool> = network.clients[client].events.iter().filter_map(why).collect();
+        assert!(!told.contains(&false), "{told:?}");
+        anew += usize::from(told.len() > 1);
     }
     let renewed = network.providers[0].notes.iter().filter(|note| **note == Note::Renewed).count();
     assert_eq!(renewed, 1, "the certificate outlives restarts");
+    assert!(anew > 0, "some were sealed anew");
 }
 
 #[test]
