@@ -494,6 +494,7 @@ contract CourtTest is Providers, Signed {
         (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
         bundlesFail(a, b, QualityCourt.NotAnnounced.selector);
         bytes32 commitment = bench.evidence(reporter.at, a, b);
+        assertEq(commitment, keccak256(abi.encode(reporter.at, keccak256(a), keccak256(b))));
         vm.expectEmit();
         emit QualityCourt.EvidenceAnnounced(commitment);
         bench.announce(commitment);
