@@ -140,8 +140,8 @@ async fn an_operator_brings_a_vote_through() {
     let id = said.lines().find_map(|line| line.strip_prefix("proposal ")).unwrap().to_owned();
     operator.refused(propose, &["a proposal that is not decided yet"]);
     chain.pass(2).await;
-    operator.done(&format!("chain status --proposal {id}"), &["is voted on", "voting ends"]);
-    operator.done(&format!("chain vote {id} for --reason good --yes"), &["Vote for proposal"]);
+    operator.done(&format!("chain status --proposal {id}"), &["freeDaily becomes 5", "is voted on", "voting ends"]);
+    operator.done(&format!("chain vote {id} for --reason good --yes"), &["Vote for proposal", "freeDaily becomes 5"]);
     operator.refused(&format!("chain vote {id} against --yes"), &["voted on this already"]);
     operator.refused(&format!("chain queue {id} --yes"), &["the proposal is still voted on"]);
     chain.pass(25).await;
@@ -199,7 +199,22 @@ async fn an_operator_claims_and_is_paid() {
     assert_eq!(chain.ask(channels.token, call).await, tokens(1_067));
     vouchers[0]["cumulativeAmount"] = "9".into();
     let file = operator.file("vouchers.json", &serde_json::to_string(&vouchers).unwrap());
-    operator.refused(&format!("chain claim {file} --yes"), &["voucher 1: it is not signed by"]);
+    operator.refused(
+        &format!("chain claim {file} --yes"),
+        &["passed over: voucher 1: it is not signed by", "nothing can be claimed"],
+    );
+    // One bad signature and what is claimed already hold nothing else up.
+    let session = person("one");
+    let salt = keccak256("one");
+    let id = channels.id(&Channel { payer: payer.address(), payee, signer: session.address(), salt });
+    let amount = 7_000_000_000_000_000_000;
+    let (r, vs) = compact(&session, channels.voucher(id, amount));
+    vouchers.push(serde_json::json!({
+        "payer": payer.address(), "payee": payee, "signer": session.address(), "salt": salt,
+        "cumulativeAmount": amount.to_string(), "signature": hex::encode_prefixed([r, vs].concat()),
+    }));
+    let file = operator.file("vouchers.json", &serde_json::to_string(&vouchers).unwrap());
+    operator.done(&format!("chain claim {file} --yes"), &["passed over: voucher 1", "claimed 2 INFERENCE"]);
 }
 
 #[tokio::test]

@@ -6,6 +6,17 @@ use clap::{Args, Subcommand, ValueEnum};
 use privacyai::identity::ProviderId;
 use std::path::PathBuf;
 
+/// An address; capitals in it are a checksum (EIP-55), which has to be right.
+fn address(text: &str) -> Result<Address, String> {
+    let mixed =
+        |text: &str| text.bytes().any(|b| b.is_ascii_uppercase()) && text.bytes().any(|b| b.is_ascii_lowercase());
+    if text.strip_prefix("0x").is_some_and(mixed) {
+        return Address::parse_checksummed(text, None)
+            .map_err(|_| "its capitals are not as they should be: is a character wrong?".to_owned());
+    }
+    text.parse().map_err(|_| "an address is 0x and 40 hexadecimal digits".to_owned())
+}
+
 /// `worker chain ..`
 #[derive(Clone, Debug, Args)]
 pub struct Chain {
@@ -60,7 +71,7 @@ pub enum Command {
         #[arg(long, default_value = "")]
         uri: String,
         /// Who stakes for the provider [default: the account]
-        #[arg(long, value_name = "ADDRESS")]
+        #[arg(long, value_name = "ADDRESS", value_parser = address)]
         owner: Option<Address>,
         /// Take the place of another payee that is registered for this root key
         #[arg(long)]
@@ -111,7 +122,7 @@ pub enum Command {
     /// Pay out what was claimed, less the protocol's fee
     Payout {
         /// Who gets it [default: the account]
-        #[arg(long, value_name = "ADDRESS")]
+        #[arg(long, value_name = "ADDRESS", value_parser = address)]
         to: Option<Address>,
         /// How to send it
         #[command(flatten)]
@@ -120,7 +131,7 @@ pub enum Command {
     /// Let tokens that an account holds vote; staked ones do by themselves
     Delegate {
         /// Who votes with them [default: the account]
-        #[arg(long, value_name = "ADDRESS")]
+        #[arg(long, value_name = "ADDRESS", value_parser = address)]
         to: Option<Address>,
         /// How to send it
         #[command(flatten)]
@@ -215,6 +226,7 @@ pub enum Proposal {
     /// Call any contract
     Call {
         /// The contract
+        #[arg(value_parser = address)]
         to: Address,
         /// The call's data, in hexadecimal
         data: Bytes,
@@ -257,4 +269,22 @@ pub enum Support {
     For = 1,
     /// Neither, but counted for the quorum.
     Abstain = 2,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_character_in_an_address_is_found() {
+        let good = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"; // EIP-55's first vector.
+        assert_eq!(address(good), address(&good.to_lowercase()));
+        assert!(address(good).is_ok());
+        for wrong in ["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAee", "0x5aAeb6053f3E94C9b9A09f33669435E7Ef1BeAed"] {
+            assert!(address(wrong).unwrap_err().contains("capitals"), "{wrong}");
+        }
+        for wrong in ["", "0x", "0x5aaeb6", "me.eth"] {
+            assert!(address(wrong).unwrap_err().contains("40 hexadecimal"), "{wrong}");
+        }
+    }
 }

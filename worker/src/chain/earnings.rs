@@ -24,15 +24,15 @@ pub const NEEDED: [Contract; 2] = [Contract::Channels, Contract::Token];
 const BATCH: usize = 100;
 /// A file of the most vouchers, and some air.
 const MAX_FILE: u64 = 64 << 20;
-/// Rows whose refusal is told when nothing at all can be claimed.
+/// Rows whose refusal is told where a whole batch cannot be claimed.
 const MAX_TOLD: usize = 5;
 /// Hundredths of percent in one.
 const BPS: u64 = 10_000;
 
-/// Claims a file of vouchers, batch by batch.
+/// Claims a file of vouchers, batch by batch. What cannot be claimed is told, and holds nothing else up.
 ///
 /// # Errors
-/// In words.
+/// In words; also when nothing at all could be claimed.
 pub async fn claim(sender: &mut Sender<'_>, file: &Path) -> Result<(), Failure> {
     let node = sender.node;
     let said = |error: &dyn std::fmt::Display| format!("vouchers {}: {error}", file.display());
@@ -43,17 +43,23 @@ pub async fn claim(sender: &mut Sender<'_>, file: &Path) -> Result<(), Failure> 
         contract: node.at(Contract::Channels)?,
         token: node.at(Contract::Token)?,
     };
-    let claims = vouchers::parse(&text)
-        .and_then(|vouchers| vouchers::claims(&vouchers, &channels))
-        .map_err(|error| said(&error))?;
+    let vouchers = vouchers::parse(&text).map_err(|error| said(&error))?;
+    let (claims, wrong) = vouchers::claims(&vouchers, &channels);
+    for wrong in &wrong {
+        eprintln!("passed over: {wrong}");
+    }
+    let mut any = false;
     for Claims { payee, rows } in claims {
         for batch in rows.chunks(BATCH) {
             let rows: Vec<Contracts::Claim> = batch.iter().map(|(_, row)| row.clone()).collect();
             let call = Contracts::claimManyCall { payee, rows: rows.clone() };
             let amount = node.ask(Contract::Channels, call.clone()).await?;
             if amount.is_zero() {
-                return Err(format!("nothing can be claimed\n{}", refusals(node, payee, &rows).await?).into());
+                eprintln!("nothing to claim for {payee} in {} vouchers:", rows.len());
+                eprintln!("{}", refusals(node, payee, &rows).await?);
+                continue;
             }
+            any = true;
             let amount = Tokens::of(amount);
             let what = format!("Claim {amount} by {} vouchers for {payee}", rows.len());
             if let Some(receipt) = sender.send(&what, Contract::Channels, &call).await? {
@@ -61,7 +67,7 @@ pub async fn claim(sender: &mut Sender<'_>, file: &Path) -> Result<(), Failure> 
             }
         }
     }
-    Ok(())
+    if any { Ok(()) } else { Err("nothing can be claimed".into()) }
 }
 
 fn tell(receipt: &TransactionReceipt) {

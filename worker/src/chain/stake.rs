@@ -42,9 +42,14 @@ pub async fn register(
         _ => Some(node.ask(Contract::Registry, Registry::payeeOfCall { providerId: provider_id }).await?),
     };
     if let Some(bound) = bound {
-        if !rebind && bound == payee {
+        if !rebind && bound == payee && owner.is_none() && uri.is_empty() {
             println!("provider {provider} is registered already, and {payee} is its payee");
             return Ok(());
+        }
+        if !rebind && bound == payee {
+            return Err(
+                format!("provider {provider} is registered already\n  to fix: add --rebind to change it").into()
+            );
         }
         if !rebind {
             return Err(format!(
@@ -65,16 +70,23 @@ pub async fn register(
     let (r, s) = signature.split_at(32);
     let (qx, qy) = key.coordinates();
     let root = Registry::Root { qx: qx.into(), qy: qy.into(), r: B256::from_slice(r), s: B256::from_slice(s) };
-    let what = format!("Bind provider {provider} to {payee}");
-    if bound.is_some() {
-        let owner = match owner {
-            Some(owner) => owner,
-            None => node.ask(Contract::Registry, Registry::ownerOfCall { providerId: provider_id }).await?,
-        };
-        sender.send(&what, Contract::Registry, &Registry::rebindCall { root, owner }).await?;
-    } else {
-        let owner = owner.unwrap_or(payee);
+    let owner = match (owner, bound) {
+        (Some(owner), _) => owner,
+        (None, Some(_)) => node.ask(Contract::Registry, Registry::ownerOfCall { providerId: provider_id }).await?,
+        (None, None) => payee,
+    };
+    let what = format!("Bind provider {provider} to {payee}; its stake is owned by {owner}");
+    let described = format!("Say that the description of provider {provider} stands at {uri:?}");
+    if bound.is_none() {
+        let what = if uri.is_empty() { what } else { format!("{what}\n{described}") };
         sender.send(&what, Contract::Registry, &Registry::registerCall { root, owner, uri }).await?;
+        return Ok(());
+    }
+    let done = sender.send(&what, Contract::Registry, &Registry::rebindCall { root, owner }).await?;
+    // What a dry run did not change would refuse it.
+    if done.is_some() && !uri.is_empty() {
+        let call = Registry::setUriCall { providerId: provider_id, uri };
+        sender.send(&described, Contract::Registry, &call).await?;
     }
     Ok(())
 }

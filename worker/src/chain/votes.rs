@@ -2,7 +2,7 @@
 
 use super::{
     Failure,
-    amount::Tokens,
+    amount::{Ether, Tokens},
     command::{Decision, Proposal, Proposing, Support},
     deployment::Contract,
     node::Node,
@@ -13,6 +13,7 @@ use alloy::{
     primitives::{Address, B256, Bytes, U256},
     sol_types::{SolCall as _, SolEvent as _},
 };
+use privacyai::identity::ProviderId;
 use privacyai_contracts::{InferenceGovernor as Governor, InferenceToken, Params, ProviderRegistry, QualityCourt};
 
 /// What these commands need on the chain.
@@ -85,11 +86,12 @@ pub async fn propose(sender: &mut Sender<'_>, proposal: &Proposal) -> Result<(),
 /// # Errors
 /// In words.
 pub async fn vote(sender: &mut Sender<'_>, id: U256, support: Support, reason: &str) -> Result<(), Failure> {
-    let what = match support {
-        Support::For => format!("Vote for proposal {id}"),
-        Support::Against => format!("Vote against proposal {id}"),
-        Support::Abstain => format!("Abstain from proposal {id}"),
+    let how = match support {
+        Support::For => "Vote for",
+        Support::Against => "Vote against",
+        Support::Abstain => "Abstain from",
     };
+    let what = format!("{how} proposal {id}: {}", effect(sender.node, id).await?);
     let support = support as u8;
     if reason.is_empty() {
         sender.send(&what, Contract::Governor, &Governor::castVoteCall { proposalId: id, support }).await?;
@@ -107,7 +109,8 @@ pub async fn vote(sender: &mut Sender<'_>, id: U256, support: Support, reason: &
 pub async fn queue(sender: &mut Sender<'_>, id: U256) -> Result<(), Failure> {
     let node = sender.node;
     let call = Governor::queue_1Call { proposalId: id };
-    if sender.send(&format!("Queue proposal {id}"), Contract::Governor, &call).await?.is_some() {
+    let what = format!("Queue proposal {id}: {}", effect(node, id).await?);
+    if sender.send(&what, Contract::Governor, &call).await?.is_some() {
         let eta = node.ask(Contract::Governor, Governor::proposalEtaCall { proposalId: id }).await?;
         println!("`worker chain execute {id}` carries it out {}", when(node.now().await?, eta));
     }
@@ -120,7 +123,8 @@ pub async fn queue(sender: &mut Sender<'_>, id: U256) -> Result<(), Failure> {
 /// In words.
 pub async fn execute(sender: &mut Sender<'_>, id: U256) -> Result<(), Failure> {
     let call = Governor::execute_1Call { proposalId: id };
-    sender.send(&format!("Execute proposal {id}"), Contract::Governor, &call).await?;
+    let what = format!("Execute proposal {id}: {}", effect(sender.node, id).await?);
+    sender.send(&what, Contract::Governor, &call).await?;
     Ok(())
 }
 
@@ -137,6 +141,7 @@ pub async fn status(node: &Node, id: U256) -> Result<Vec<(&'static str, String)>
     let eta = node.ask(Contract::Governor, Governor::proposalEtaCall { proposalId: id }).await?;
     let mut rows = vec![
         ("proposal", id.to_string()),
+        ("does", effect(node, id).await?),
         ("state", state_name(state).to_owned()),
         ("for", Tokens::of(votes.forVotes).to_string()),
         ("against", Tokens::of(votes.againstVotes).to_string()),
@@ -148,6 +153,36 @@ pub async fn status(node: &Node, id: U256) -> Result<Vec<(&'static str, String)>
         rows.push(("can be executed", when(now, eta)));
     }
     Ok(rows)
+}
+
+/// What a proposal would do, from its calls and not from what is written about them.
+async fn effect(node: &Node, id: U256) -> Result<String, Failure> {
+    let calls = node.ask(Contract::Governor, Governor::proposalDetailsCall { proposalId: id }).await?;
+    let each = calls.targets.iter().zip(&calls.values).zip(&calls.calldatas);
+    let told: Vec<String> = each.map(|((target, value), data)| one(node, *target, *value, data)).collect();
+    Ok(told.join("; "))
+}
+
+/// One call in words where it is one that `propose` makes; else as it stands.
+fn one(node: &Node, target: Address, value: U256, data: &Bytes) -> String {
+    let to = |contract| value.is_zero() && node.deployment.at(contract).is_ok_and(|at| at == target);
+    if to(Contract::Params)
+        && let Ok(call) = Params::setCall::abi_decode_validate(data)
+    {
+        let key = call.key.iter().take_while(|byte| **byte != 0).copied().collect::<Vec<_>>();
+        return format!("{} becomes {}", String::from_utf8_lossy(&key).escape_debug(), call.value);
+    }
+    if to(Contract::Registry)
+        && let Ok(call) = ProviderRegistry::setTierCall::abi_decode_validate(data)
+    {
+        return format!("provider {} gets tier {}", ProviderId(call.providerId.0), call.tier);
+    }
+    if to(Contract::Court)
+        && let Ok(call) = QualityCourt::decideCall::abi_decode_validate(data)
+    {
+        return format!("case {} is {}", call.id, if call.upheld { "upheld" } else { "dismissed" });
+    }
+    format!("calls {target} with {} and {data}", Ether(value))
 }
 
 /// OpenZeppelin's numbers of a proposal's states.

@@ -55,20 +55,26 @@ pub fn parse(text: &str) -> Result<Vec<Voucher>, String> {
     Ok(vouchers)
 }
 
-/// Checks every signature and keeps the highest voucher of each channel, payee by payee.
-///
-/// # Errors
-/// Names the voucher that is wrong, counted from 1.
-pub fn claims(vouchers: &[Voucher], channels: &Channels) -> Result<Vec<Claims>, String> {
+/// Checks every signature and keeps the highest voucher of each channel, payee by payee; beside them what is wrong with
+/// the others, counted from 1.
+#[must_use]
+pub fn claims(vouchers: &[Voucher], channels: &Channels) -> (Vec<Claims>, Vec<String>) {
     let mut payees: BTreeMap<Address, BTreeMap<B256, InferenceChannels::Claim>> = BTreeMap::new();
+    let mut wrong = Vec::new();
     for (index, voucher) in vouchers.iter().enumerate() {
-        let (id, row) = row(voucher, channels).map_err(|why| format!("voucher {}: {why}", index + 1))?;
+        let (id, row) = match row(voucher, channels) {
+            Ok(good) => good,
+            Err(why) => {
+                wrong.push(format!("voucher {}: {why}", index + 1));
+                continue;
+            }
+        };
         let rows = payees.entry(voucher.payee).or_default();
         if rows.get(&id).is_none_or(|known| known.cumulative < row.cumulative) {
             rows.insert(id, row);
         }
     }
-    Ok(payees.into_iter().map(|(payee, rows)| Claims { payee, rows: rows.into_iter().collect() }).collect())
+    (payees.into_iter().map(|(payee, rows)| Claims { payee, rows: rows.into_iter().collect() }).collect(), wrong)
 }
 
 fn row(voucher: &Voucher, channels: &Channels) -> Result<(B256, InferenceChannels::Claim), String> {
@@ -146,7 +152,8 @@ mod tests {
         let vouchers = [voucher(2, 1, 10), voucher(1, 1, 7), voucher(1, 1, 9), voucher(1, 1, 8), voucher(1, 2, 3)];
         let text = serde_json::to_string(&vouchers).unwrap();
         assert!(text.contains(r#""cumulativeAmount":"10""#), "{text}");
-        let claims = claims(&parse(&text).unwrap(), &channels()).unwrap();
+        let (claims, wrong) = claims(&parse(&text).unwrap(), &channels());
+        assert_eq!(wrong, [] as [String; 0]);
         let amounts: Vec<(Address, Vec<u128>)> = claims
             .iter()
             .map(|claims| {
@@ -181,8 +188,9 @@ mod tests {
     fn what_is_wrong_is_named() {
         let good = voucher(1, 1, 7);
         let check = |wrong: Voucher, words: &str| {
-            let error = claims(&[good.clone(), wrong], &channels()).unwrap_err();
-            assert!(error.starts_with("voucher 2: ") && error.contains(words), "{error}");
+            let (claims, said) = claims(&[good.clone(), wrong], &channels());
+            assert!(said.len() == 1 && said[0].starts_with("voucher 2: ") && said[0].contains(words), "{said:?}");
+            assert_eq!(claims.len(), 1, "the good one is claimed all the same");
         };
         check(Voucher { cumulative_amount: 8, ..good.clone() }, "not signed by");
         check(Voucher { channel_id: None, salt: B256::ZERO, ..good.clone() }, "not signed by");
@@ -192,7 +200,8 @@ mod tests {
         check(Voucher { signature: vec![0xff; 65].into(), ..good.clone() }, "");
         check(Voucher { signature: Bytes::new(), ..good.clone() }, "neither 64 nor 65");
         let other = Channels { chain_id: 1, ..channels() };
-        assert!(claims(&[Voucher { channel_id: None, ..good }], &other).unwrap_err().contains("chain"));
+        let (none, said) = claims(&[Voucher { channel_id: None, ..good }], &other);
+        assert!(none.is_empty() && said[0].contains("chain"), "{said:?}");
         for (text, words) in [
             ("", "EOF"),
             ("[]", "no voucher"),
