@@ -42,7 +42,7 @@ OWN = {
     "AccessGate": "Gate", "Courts": "Court Registry", "Funding": "Ledger", "InferenceChannels": "Channels Closing",
     "InferenceGovernor": "Governance", "InferenceToken": "Token", "Keys": "Governance", "Leaves": "Membership Doors",
     "Ledger": "Ledger Channels", "MembershipRegistry": "Membership Doors", "Pam1": "Pam1", "Params": "Token",
-    "Poseidon": "Poseidon Membership", "ProviderRegistry": "Registry Identity", "QualityCourt": "Court",
+    "Poseidon": "Poseidon Membership", "ProviderRegistry": "Registry Identity", "QualityCourt": "Court Faults",
     "RevenueSplitter": "Splitter", "RootKeys": "Identity", "Timelock": "Governance", "Typed": "Ledger Channels Closing",
     "VotesAggregator": "Governance",
 }
