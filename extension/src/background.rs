@@ -3,6 +3,7 @@
 
 mod answers;
 mod commands;
+mod files;
 mod keeping;
 mod network;
 mod panels;

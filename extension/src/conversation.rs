@@ -64,6 +64,18 @@ record! {
     }
 }
 
+impl Conversation {
+    /// As it is shown and exported.
+    fn view(&self, id: &str, messages: &Map<String, Message>) -> ConversationView {
+        ConversationView {
+            id: id.to_owned(),
+            title: self.title.clone(),
+            messages: self.order.iter().filter_map(|id| Some(messages.get(id)?.view.clone())).collect(),
+            pinned: self.pinned,
+        }
+    }
+}
+
 /// A new question and the empty message for its answer.
 #[derive(Debug, PartialEq)]
 pub struct Asked {
@@ -128,12 +140,7 @@ impl Book {
     /// A conversation, whole, when it is in memory.
     pub fn view(&self, conversation: &str) -> Option<ConversationView> {
         let found = self.conversations.get(conversation)?;
-        let messages = self.messages.get(conversation)?;
-        Some(ConversationView {
-            id: conversation.to_owned(),
-            title: found.title.clone(),
-            messages: found.order.iter().filter_map(|id| Some(messages.get(id)?.view.clone())).collect(),
-        })
+        Some(found.view(conversation, self.messages.get(conversation)?))
     }
 
     /// A message.

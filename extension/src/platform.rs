@@ -94,6 +94,11 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// An id of 16 characters for a conversation or a message.
+pub fn new_id() -> String {
+    format!("{:016x}", u64::from_be_bytes(random()))
+}
+
 /// Asks the service worker (or event page) something: `to_worker` names it. Answers its `value`.
 pub async fn ask_worker(message: &JsValue) -> Result<JsValue, JsValue> {
     let answer = JsFuture::from(runtime_send_message(message)?).await?;

@@ -3,6 +3,7 @@
 
 pub use crate::json::{decode, encode};
 use crate::json::{record, tagged};
+pub use crate::platform::new_id;
 pub use crate::settings::{Weights, preset};
 pub use privacyai::map::{Map, sort};
 pub use view::{
@@ -16,6 +17,9 @@ pub const PORT: &str = "panel";
 
 /// What is refused when the browser's store is full.
 pub const FULL: &str = "Full: new answers are not kept.";
+
+/// How a command begins that brings chats of a file: it may be longer than others.
+pub const IMPORT: &str = "{\"conversations\":[";
 
 /// What an exported file says of itself.
 pub const EXPORT: &str = "privacyai-export";
@@ -225,12 +229,14 @@ tagged! {
             /// Set when it cannot be taken.
             error: Option<String>,
         },
-        /// The export's JSON text.
+        /// A piece of the export's JSON text.
         Exported = "exported" {
-            /// The file's content.
+            /// What follows the pieces before it.
             json: String,
             /// The one conversation in it, if it was asked for.
             conversation: Option<String>,
+            /// Another piece follows.
+            more: bool,
         },
         /// The receipts' JSON text.
         Receipts = "receipts" {
@@ -316,5 +322,17 @@ record! {
         pub version: u32,
         /// All conversations in it.
         pub conversations: Vec<ConversationView>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_brings_chats_is_told_by_its_beginning() {
+        assert!(encode(&Command::Import { conversations: Vec::new() }).starts_with(IMPORT));
+        let ask = Command::Ask { conversation: None, text: "[".into(), replaces: None, provider: None };
+        assert!(!encode(&ask).starts_with(IMPORT));
     }
 }

@@ -3,17 +3,15 @@
 use super::network::Way;
 use super::{Background, Running};
 use crate::conversation::{self, Asked, Book};
-use crate::json::{self, Json};
+use crate::json;
 use crate::mirror;
 use crate::platform;
-use crate::port::{Command, ConversationView, EXPORT, Settings, Update};
+use crate::port::{Command, ConversationView, Settings, Update, new_id};
 use crate::settings;
 use crate::storage::Storage;
 use crate::usage::Usage;
 use privacyai::client::{Ask, AskId, Client, Input, Window};
-use privacyai::effect::Table;
 use privacyai::identity::ProviderId;
-use privacyai::receipt::{Counts, Kept, Receipt};
 use privacyai::reputation::Rating;
 use std::str::FromStr;
 
@@ -116,8 +114,7 @@ impl Background {
                 self.tell_conversations();
             }
             Command::Export { conversation } => {
-                let json = self.export(conversation.as_deref()).await;
-                self.panels.tell(panel, &Update::Exported { json, conversation });
+                self.export(panel, conversation).await;
             }
             Command::Receipts => {
                 let json = self.receipts().await;
@@ -298,53 +295,6 @@ impl Background {
         usage.told()
     }
 
-    /// The kept receipts with what it takes to verify them.
-    async fn receipts(&self) -> String {
-        let rows = self.database.scan(Table::Receipts).await.unwrap_or_default();
-        let receipts: Vec<serde_json::Value> = rows
-            .iter()
-            .filter_map(|row| {
-                let kept = Kept::decode(&row.value).ok()?;
-                let receipt = Receipt::open(&kept.wire, &kept.operational).ok()?;
-                Some(json::object(vec![
-                    ("at_ms", kept.at.0.into()),
-                    ("provider", receipt.provider.to_string().into()),
-                    ("model", kept.model.into()),
-                    ("prompt", receipt.prompt.into()),
-                    ("completion", receipt.completion.into()),
-                    ("counts_look_wrong", (kept.counts == Counts::Implausible).into()),
-                    ("finish", receipt.finish.into()),
-                    ("signed_by", hex(&kept.operational).into()),
-                    ("receipt", hex(&kept.wire).into()),
-                ]))
-            })
-            .collect();
-        json::object(vec![
-            ("format", "privacyai-receipts".into()),
-            ("version", 1.into()),
-            ("receipts", receipts.into()),
-        ])
-        .to_string()
-    }
-
-    async fn export(&mut self, only: Option<&str>) -> String {
-        let mut conversations = Vec::new();
-        for id in only.map_or_else(|| self.book.ids(), |id| vec![id.to_owned()]) {
-            conversations.extend(self.view(&id).await);
-        }
-        let mut fields = vec![
-            ("format", EXPORT.into()),
-            ("version", 1.into()),
-            ("exported_ms", platform::now().0.into()),
-            ("conversations", conversations.to_json()),
-        ];
-        if only.is_none() {
-            fields.push(("settings", self.settings.to_json()));
-            fields.push(("unreadable_rows", self.database.damaged().len().into()));
-        }
-        json::object(fields).to_string()
-    }
-
     async fn delete_all(&mut self) -> Result<(), String> {
         let under_way: Vec<u64> = self.running.keys().copied().collect();
         self.drop_asks(under_way).await;
@@ -379,10 +329,6 @@ fn new_ask() -> u64 {
     u64::from_be_bytes(platform::random()) >> 11
 }
 
-fn new_id() -> String {
-    hex(&platform::random::<8>())
-}
-
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::json;
 use crate::platform::Port;
-use crate::port::{PORT, Update};
+use crate::port::{IMPORT, PORT, Update};
 use futures::channel::mpsc;
 use js_sys::Array;
 use privacyai::map::Map;
@@ -17,6 +17,10 @@ const PANELS: usize = 32;
 
 /// Longest word of a panel in bytes: the longest question, written as JSON.
 const LONGEST_WORD: u32 = 1024 * 1024;
+
+/// Longest word that brings chats of a file. Letters outside ASCII are up to three bytes and a quote is two in the port's
+/// own JSON, and of that it takes 64 MiB. A panel sends the next such word when this one is answered.
+const LONGEST_IMPORT: u32 = 32 * 1024 * 1024;
 
 /// What a panel did.
 pub enum PanelEvent {
@@ -64,7 +68,10 @@ pub fn accept_panel(port: Port, early: Array) {
 }
 
 fn say(id: u32, message: &JsValue) {
-    let word = message.dyn_ref::<js_sys::JsString>().filter(|word| word.length() <= LONGEST_WORD);
+    let word = message.dyn_ref::<js_sys::JsString>().filter(|word| {
+        let longest = if word.starts_with(IMPORT, 0) { LONGEST_IMPORT } else { LONGEST_WORD };
+        word.length() <= longest
+    });
     tell(PanelEvent::Said(id, word.map(String::from).unwrap_or_default()));
 }
 
@@ -103,8 +110,7 @@ impl Panels {
     /// Tells one panel.
     pub fn tell(&self, id: u32, update: &Update) {
         if let Some(port) = self.0.get(&id) {
-            // A port that is gone says so by itself.
-            let _ = port.post_message(&json::encode(update).into());
+            post(port, &json::encode(update).into());
         }
     }
 
@@ -115,7 +121,15 @@ impl Panels {
         }
         let json: JsValue = json::encode(update).into();
         for port in self.0.values() {
-            let _ = port.post_message(&json);
+            post(port, &json);
         }
+    }
+}
+
+/// A port takes 64 MiB; what is larger is not lost in silence. A port that is gone says so by itself.
+fn post(port: &Port, json: &JsValue) {
+    if port.post_message(json).is_err() {
+        let text = "This is too large to be shown or saved.".into();
+        let _ = port.post_message(&json::encode(&Update::Refused { text }).into());
     }
 }

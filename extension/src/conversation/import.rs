@@ -12,11 +12,11 @@ const MESSAGES: usize = 10_000;
 const ID: usize = 64;
 
 /// What is taken of a conversation; none when it is not one.
-pub fn believed(view: ConversationView) -> Option<ConversationView> {
+pub fn believed(mut view: ConversationView) -> Option<ConversationView> {
     let title: String = view.title.trim().chars().take(4 * TITLE).collect();
     let sound = is_id(&view.id) && view.messages.len() <= MESSAGES && !title.is_empty();
-    let messages = view.messages.into_iter().map(believed_message).collect::<Option<Vec<_>>>()?;
-    (sound && !messages.is_empty()).then_some(ConversationView { id: view.id, title, messages })
+    let messages = std::mem::take(&mut view.messages).into_iter().map(believed_message).collect::<Option<Vec<_>>>()?;
+    (sound && !messages.is_empty()).then_some(ConversationView { title, messages, ..view })
 }
 
 fn believed_message(view: MessageView) -> Option<MessageView> {
@@ -49,7 +49,7 @@ impl Book {
                 messages.insert(id, Message { view: message, json: Vec::new(), ask: None });
             }
         }
-        let new = Conversation { title: view.title, changed_ms, order, live: Vec::new(), pinned: None };
+        let new = Conversation { title: view.title, changed_ms, order, live: Vec::new(), pinned: view.pinned };
         self.dirty.insert(view.id.clone(), ());
         self.conversations.insert(view.id.clone(), new);
         self.messages.insert(view.id, messages);
@@ -73,7 +73,7 @@ mod tests {
             ..MessageView::default()
         };
         let messages = vec![message("m1", "user", ""), message("m2", "assistant", "streaming")];
-        ConversationView { id: id.into(), title: " A chat ".into(), messages }
+        ConversationView { id: id.into(), title: " A chat ".into(), messages, pinned: Some(true) }
     }
 
     #[test]
@@ -86,6 +86,7 @@ mod tests {
         assert!(!book.add(ConversationView { title: "Other".into(), ..taken.clone() }), "what is here stays");
         assert_eq!((book.rows()[0].title.as_str(), book.rows()[0].changed_ms), ("A chat", 7));
         assert_eq!(book.view("c1"), Some(taken));
+        assert!(book.rows()[0].pinned, "at the top, as it was");
         assert_eq!(book.changes().len(), 3, "one row for the chat and one for each message");
         assert!(book.live().is_empty());
     }

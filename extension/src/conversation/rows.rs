@@ -2,7 +2,7 @@
 
 use super::{Book, Conversation, DAMAGED, Message, empty_message, is_live, title_of};
 use crate::json::{self, Json};
-use crate::port::MessageView;
+use crate::port::{ConversationView, MessageView};
 use privacyai::effect::{Batch, Row, Table, Write};
 use privacyai::map::{Map, sort};
 
@@ -35,13 +35,15 @@ impl Book {
     /// place and says that it is damaged.
     pub fn fill(&mut self, conversation: &str, values: &[Option<Vec<u8>>]) {
         let Some(found) = self.conversations.get_mut(conversation) else { return };
-        let mut messages = Map::new();
-        for (id, value) in found.order.iter().zip(values) {
-            let read = value.as_ref().and_then(|value| json::decode_bytes(value));
-            messages.insert(id.clone(), read.unwrap_or_else(|| damaged(id, found.changed_ms)));
-        }
+        let messages = found.messages(values);
         found.live.retain(|live| messages.get(&live.answer).is_some_and(|message| message.view.phase != DAMAGED));
         self.messages.insert(conversation.to_owned(), messages);
+    }
+
+    /// A conversation, whole, from the values of such rows, without keeping it in memory.
+    pub fn peek(&self, conversation: &str, values: &[Option<Vec<u8>>]) -> Option<ConversationView> {
+        let found = self.conversations.get(conversation)?;
+        Some(found.view(conversation, &found.messages(values)))
     }
 
     /// The messages in the values of such rows, without keeping them in memory.
@@ -129,6 +131,17 @@ impl Book {
     }
 }
 
+impl Conversation {
+    /// Its messages from the values of their rows.
+    fn messages(&self, values: &[Option<Vec<u8>>]) -> Map<String, Message> {
+        let read = |value: &Option<Vec<u8>>| value.as_ref().and_then(|value| json::decode_bytes(value));
+        let message = |(id, value): (&String, &Option<Vec<u8>>)| {
+            (id.clone(), read(value).unwrap_or_else(|| damaged(id, self.changed_ms)))
+        };
+        self.order.iter().zip(values).map(message).collect()
+    }
+}
+
 fn damaged(id: &str, asked_ms: u64) -> Message {
     let view = MessageView { role: "assistant".into(), phase: DAMAGED.into(), ..empty_message(id.into(), asked_ms) };
     Message { view, json: Vec::new(), ask: None }
@@ -190,7 +203,10 @@ mod tests {
         let mut values: Vec<_> = again.missing(&conversation).iter().map(values).collect();
         values[1] = Some(b"{".to_vec());
         values[3] = None;
+        let peeked = again.peek(&conversation, &values);
+        assert_eq!(again.missing(&conversation).len(), 4, "it is not in memory");
         again.fill(&conversation, &values);
+        assert_eq!(again.view(&conversation), peeked);
         let phases: Vec<String> = again.view(&conversation).unwrap().messages.into_iter().map(|it| it.phase).collect();
         assert_eq!(phases, ["", DAMAGED, "", DAMAGED]);
         assert!(again.live().is_empty() && again.changes().is_empty(), "nothing is stored over it");

@@ -139,6 +139,8 @@ record! {
         pub title: String,
         /// Its messages in order.
         pub messages: Vec<MessageView>,
+        /// Whether it stays at the top; none is no.
+        pub pinned: Option<bool>,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Files out and in: exports as JSON and Markdown, and conversations of an exported file.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 
 use js_sys::{Array, Uint8Array};
 use sycamore::prelude::*;
@@ -8,11 +9,14 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::state::App;
-use super::{cut, format};
+use super::{format, written};
 use crate::port::{self, Command, ConversationView, EXPORT, Export};
 
-/// Bytes of one word to the background; it takes a MiB.
+/// Bytes of chats that go to the background together.
 const WORD: usize = 900_000;
+
+/// Bytes of the longest chat; it goes alone. Written as JSON in JSON it can be twice this, and a port takes 64 MiB.
+const LONGEST: usize = 24 * 1024 * 1024;
 
 /// Characters of a file's name made from a title.
 const NAME: usize = 40;
@@ -20,6 +24,20 @@ const NAME: usize = 40;
 thread_local! {
     /// The next exported conversation is wanted as Markdown.
     static AS_MARKDOWN: Cell<bool> = const { Cell::new(false) };
+    /// The pieces of an export that came so far.
+    static PIECES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// The import under way.
+    static IMPORT: RefCell<Option<Import>> = const { RefCell::new(None) };
+}
+
+/// An import: what is to be sent, one word after the other, and what came of the others.
+#[derive(Debug, Default, PartialEq)]
+struct Import {
+    words: VecDeque<Vec<ConversationView>>,
+    added: u32,
+    present: u32,
+    broken: u32,
+    too_large: u32,
 }
 
 /// Asks for one conversation as a file.
@@ -28,42 +46,22 @@ pub fn export(app: App, conversation: &str, markdown: bool) {
     app.send(Command::Export { conversation: Some(conversation.to_owned()) });
 }
 
-/// An export came: saves it as it was wanted.
-pub fn exported(json: &str, conversation: Option<&str>) {
-    if conversation.is_none() {
-        return save("privacyai.json", "application/json", json);
+/// A piece of an export came; the last one saves it as it was wanted.
+pub fn exported(json: String, conversation: Option<&str>, more: bool) {
+    PIECES.with_borrow_mut(|pieces| pieces.push(json));
+    if more {
+        return;
     }
-    let one = port::decode::<Export>(json).and_then(|export| export.conversations.into_iter().next());
+    let pieces = PIECES.take();
+    if conversation.is_none() {
+        return save("privacyai.json", "application/json", &pieces);
+    }
+    let one = port::decode::<Export>(&pieces.concat()).and_then(|export| export.conversations.into_iter().next());
     let name = name_of(one.as_ref().map_or("", |one| &one.title));
     match one.filter(|_| AS_MARKDOWN.take()) {
-        Some(one) => save(&format!("{name}.md"), "text/markdown", &markdown(&one)),
-        None => save(&format!("{name}.json"), "application/json", json),
+        Some(one) => save(&format!("{name}.md"), "text/markdown", &[written::write(&one)]),
+        None => save(&format!("{name}.json"), "application/json", &pieces),
     }
-}
-
-/// A conversation as Markdown.
-fn markdown(chat: &ConversationView) -> String {
-    let mut text = format!("# {}\n", chat.title);
-    for message in &chat.messages {
-        if message.role == "user" {
-            text.push_str("\n## You\n\n");
-        } else {
-            let name = message.provider_name.as_deref().unwrap_or("No provider");
-            let model = message.model.as_deref().unwrap_or("no model");
-            text.push_str(&format!("\n## {name}, {model}\n\n"));
-        }
-        for part in cut::parts(message) {
-            if let Some(above) = part.above.as_ref().filter(|_| part.from > 0) {
-                text.push_str(&format!("\n\n*{above}*\n\n"));
-            }
-            text.push_str(&cut::source(&message.text, &part));
-        }
-        if !matches!(message.phase.as_str(), "" | "complete") {
-            text.push_str(&format!("\n\n*({})*", message.phase.replace('_', " ")));
-        }
-        text.push('\n');
-    }
-    text
 }
 
 /// A title as a file's name.
@@ -74,9 +72,9 @@ fn name_of(title: &str) -> String {
     if name.is_empty() { "chat".into() } else { name }
 }
 
-/// Saves a text as a file.
-pub fn save(name: &str, kind: &str, text: &str) {
-    let parts = Array::of1(&Uint8Array::from(text.as_bytes()).into());
+/// Saves the pieces of a text as a file.
+pub fn save(name: &str, kind: &str, pieces: &[String]) {
+    let parts: Array = pieces.iter().map(|piece| Uint8Array::from(piece.as_bytes())).collect();
     let bag = web_sys::BlobPropertyBag::new();
     bag.set_type(kind);
     let Ok(blob) = web_sys::Blob::new_with_u8_array_sequence_and_options(&parts, &bag) else { return };
@@ -102,7 +100,7 @@ pub fn import_button(app: App) -> View {
         move || field.try_get().and_then(|node: web_sys::Node| node.dyn_into::<web_sys::HtmlInputElement>().ok());
     view! {
         input(
-            r#type="file", accept=".json,application/json", hidden=true, r#ref=field, data-testid="import-file",
+            r#type="file", accept=".json,.md,application/json,text/markdown", hidden=true, r#ref=field, data-testid="import-file",
             on:change=move |_| {
                 let Some(input) = input() else { return };
                 let file = input.files().and_then(|files| files.get(0));
@@ -119,57 +117,87 @@ pub fn import_button(app: App) -> View {
         button(
             r#type="button", class="btn", data-testid="import",
             on:click=move |_| if let Some(input) = input() { input.click() }
-        ) { "Import JSON" }
+        ) { "Import" }
     }
 }
 
 fn import(app: App, text: &str) {
-    let export = port::decode::<Export>(text).filter(|export| export.format == EXPORT && export.version == 1);
-    let Some(export) = export else {
-        app.toast.set(Some("This is no file that PrivacyAI exported. Nothing was taken.".into()));
-        return;
+    let chats = if text.trim_start().starts_with('{') {
+        let export = port::decode::<Export>(text).filter(|export| export.format == EXPORT && export.version == 1);
+        export.map(|export| export.conversations)
+    } else {
+        written::read(text, js_sys::Date::now() as u64).map(|chat| vec![chat])
     };
-    let (words, too_large) = words(export.conversations);
-    if too_large > 0 {
-        let chats = format::plural(too_large, "chat is", "chats are");
-        app.toast.set(Some(format!("{chats} too large to be taken.")));
-    }
-    for conversations in words {
-        app.send(Command::Import { conversations });
+    match chats {
+        None => app.toast.set(Some("This is no file that PrivacyAI exported. Nothing was taken.".into())),
+        Some(chats) => go_on(app, Import::of(chats)),
     }
 }
 
-/// The conversations in groups that each fit one word, and how many fit none.
-fn words(chats: Vec<ConversationView>) -> (Vec<Vec<ConversationView>>, u64) {
-    let (mut words, mut size, mut too_large) = (Vec::new(), WORD, 0);
-    for chat in chats {
-        let bytes = port::encode(&chat).len();
-        if bytes > WORD {
-            too_large += 1;
-            continue;
+impl Import {
+    /// The conversations in words.
+    fn of(chats: Vec<ConversationView>) -> Self {
+        let (mut import, mut size) = (Self::default(), WORD);
+        for chat in chats {
+            let bytes = port::encode(&chat).len();
+            if bytes > LONGEST {
+                import.too_large += 1;
+                continue;
+            }
+            if size + bytes > WORD {
+                import.words.push_back(Vec::new());
+                size = 0;
+            }
+            size += bytes;
+            if let Some(word) = import.words.back_mut() {
+                word.push(chat);
+            }
         }
-        if size + bytes > WORD {
-            words.push(Vec::new());
-            size = 0;
-        }
-        size += bytes;
-        if let Some(word) = words.last_mut() {
-            word.push(chat);
-        }
+        import
     }
-    (words, too_large)
+
+    /// What came of it.
+    fn said(&self) -> String {
+        let mut said = vec![format!("{} taken.", format::plural(self.added.into(), "chat", "chats"))];
+        for (count, what) in [
+            (self.present, "were here already and stay as they are."),
+            (self.broken, "could not be read."),
+            (self.too_large, "too large to be taken."),
+        ] {
+            if count > 0 {
+                said.push(format!("{count} {what}"));
+            }
+        }
+        said.join(" ")
+    }
 }
 
-/// What came of an import.
+/// Sends the next word of an import; after the last one it is told what came of it.
+fn go_on(app: App, mut import: Import) {
+    match import.words.pop_front() {
+        Some(conversations) => {
+            app.send(Command::Import { conversations });
+            IMPORT.set(Some(import));
+        }
+        None => app.toast.set(Some(import.said())),
+    }
+}
+
+/// What came of a word of an import.
 pub fn imported(app: App, added: u32, present: u32, broken: u32) {
-    let mut said = vec![format!("{} taken.", format::plural(added.into(), "chat", "chats"))];
-    if present > 0 {
-        said.push(format!("{present} were here already and stay as they are."));
+    // Nothing is under way where the page was loaded anew meanwhile.
+    let mut import = IMPORT.take().unwrap_or_default();
+    import.added += added;
+    import.present += present;
+    import.broken += broken;
+    go_on(app, import);
+}
+
+/// The background began anew and has not said what came of the last word; what it took is taken.
+pub fn interrupted(app: App) {
+    if IMPORT.take().is_some() {
+        app.toast.set(Some("The import was interrupted. Choose the file again.".into()));
     }
-    if broken > 0 {
-        said.push(format!("{broken} could not be read."));
-    }
-    app.toast.set(Some(said.join(" ")));
 }
 
 #[cfg(test)]
@@ -179,27 +207,7 @@ mod tests {
 
     fn chat(id: &str, text: String) -> ConversationView {
         let message = MessageView { id: "m".into(), role: "assistant".into(), text, ..MessageView::default() };
-        ConversationView { id: id.into(), title: "Deposit: is it usual?".into(), messages: vec![message] }
-    }
-
-    #[test]
-    fn writes_markdown() {
-        let question = MessageView { role: "user".into(), text: "Why?".into(), ..MessageView::default() };
-        let answer = MessageView {
-            role: "assistant".into(),
-            text: "It isso.".into(),
-            phase: "truncated".into(),
-            provider_name: Some("Kestrel".into()),
-            model: Some("qwen3-14b".into()),
-            begun_by: Some("Fjord".into()),
-            cuts: Some(vec![(5, "Kestrel".into(), false)]),
-            ..MessageView::default()
-        };
-        let chat = ConversationView { messages: vec![question, answer], ..chat("c1", String::new()) };
-        assert_eq!(
-            markdown(&chat),
-            "# Deposit: is it usual?\n\n## You\n\nWhy?\n\n## Kestrel, qwen3-14b\n\nIt is\n\n*continued by Kestrel*\n\nso.\n\n*(truncated)*\n"
-        );
+        ConversationView { id: id.into(), title: "A chat".into(), messages: vec![message], pinned: None }
     }
 
     #[test]
@@ -210,16 +218,19 @@ mod tests {
     }
 
     #[test]
-    fn sends_words_that_fit() {
+    fn sends_words_that_fit_and_says_once_what_came_of_them() {
         let chats = vec![
             chat("a", "x".repeat(500_000)),
             chat("b", "x".repeat(500_000)),
             chat("c", "x".into()),
-            chat("d", "x".repeat(WORD)),
+            chat("d", "x".repeat(2 * WORD)),
+            chat("e", "x".repeat(LONGEST)),
         ];
-        let (words, too_large) = words(chats);
-        let sizes: Vec<usize> = words.iter().map(Vec::len).collect();
-        assert_eq!((sizes, too_large), (vec![1, 2], 1));
+        let mut import = Import::of(chats);
+        let sizes: Vec<usize> = import.words.iter().map(Vec::len).collect();
+        assert_eq!((sizes, import.too_large), (vec![1, 2, 1], 1));
+        (import.added, import.present) = (3, 1);
+        assert_eq!(import.said(), "3 chats taken. 1 were here already and stay as they are. 1 too large to be taken.");
     }
 
     #[test]

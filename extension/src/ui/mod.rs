@@ -92,6 +92,7 @@ mod usage;
 mod window;
 mod windowed;
 mod words;
+mod written;
 
 /// Draws the panel into the page's `#app`, or its body, and connects to the background.
 pub fn run() {

@@ -31,6 +31,7 @@ impl App {
         match update {
             Update::Snapshot { settings, network, providers, conversations, open, free } => batch(|| {
                 self.linked.set(true);
+                super::file::interrupted(self);
                 self.settings.set(settings);
                 self.network.set(network);
                 self.free.set(free);
@@ -65,8 +66,8 @@ impl App {
             Update::Free { free } => self.free.set(Some(free)),
             Update::Settings { settings } => self.settings.set(settings),
             Update::Invite { changes, error } => self.invite.set(Some(InviteView { changes, error })),
-            Update::Exported { json, conversation } => super::file::exported(&json, conversation.as_deref()),
-            Update::Receipts { json } => super::file::save("privacyai-receipts.json", "application/json", &json),
+            Update::Exported { json, conversation, more } => super::file::exported(json, conversation.as_deref(), more),
+            Update::Receipts { json } => super::file::save("privacyai-receipts.json", "application/json", &[json]),
             Update::Usage { rows, firsts } => self.usage.set(Some((rows, firsts))),
             Update::Found { text, hits, done } => self.found.set((text, hits, done)),
             Update::Imported { added, present, broken } => super::file::imported(self, added, present, broken),

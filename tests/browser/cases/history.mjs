@@ -36,7 +36,7 @@ export const history = [
       const markdown = await press("markdown");
       assert.equal(markdown.name, "Which-chat-is-kept.md");
       const { text } = await port.message(id);
-      assert.match(markdown.text, /^# Which chat is kept\?\n\n## You\n\nWhich chat is kept\?\n\n## \w+, known:\d+\n\n/);
+      assert.match(markdown.text, /^# Which chat is kept\?\n\n## You <!-- privacyai -->\n\nWhich chat is kept\?\n\n## \w+, known:\d+ <!-- privacyai -->\n\n/);
       assert.ok(markdown.text.includes(text));
       const json = await press("json");
       assert.equal(json.name, "Which-chat-is-kept.json");
@@ -49,26 +49,64 @@ export const history = [
         const { browser: other } = await bench.joined();
         const empty = await other.panel("tab");
         await empty.go("/history");
-        const take = async (content, said) => {
-          await writeFile(join(folder, "chat.json"), content);
-          await empty.at("import-file").setInputFiles(join(folder, "chat.json"));
-          await until(said, async () => (await empty.at("toast").innerText()).startsWith(said));
+        const take = async (content, said, name = "chat.json") => {
+          await writeFile(join(folder, name), content);
+          await empty.at("import-file").setInputFiles(join(folder, name));
+          await until(said, async () => (await empty.at("toast").innerText()).trim() === said);
         };
         await take("{}", "This is no file that PrivacyAI exported. Nothing was taken.");
+        await take("# A title\n\nAnd some words.\n", "This is no file that PrivacyAI exported. Nothing was taken.", "chat.md");
         assert.deepEqual(await titles(empty), []);
         await take(json.text, "1 chat taken.");
         await until("it is listed", async () => (await titles(empty))[0] === question);
         await take(json.text, "0 chats taken. 1 were here already and stay as they are.");
         const broken = { ...chat, conversations: [{ ...chat.conversations[0], id: "../x" }] };
         await take(JSON.stringify(broken), "0 chats taken. 1 could not be read.");
-        await empty.page.locator('[data-testid="history-open"]').click();
-        await until("it reads as before", async () => {
+        assert.equal(await row(empty, question).locator('[data-testid="history-pin"]').getAttribute("aria-pressed"), "true", "still at the top");
+        const reads = () => until("it reads as before", async () => {
           const shown = await empty.at("answer-text").last().innerText();
           return shown.trim() === text.trim();
         });
+        await empty.page.locator('[data-testid="history-open"]').click();
+        await reads();
         // What nobody here has checked is not claimed.
         await empty.at("answer-cost").click();
         assert.equal(await empty.at("details-receipt").getAttribute("data-receipt"), "none");
+        // Markdown is a new chat each time.
+        await empty.go("/history");
+        await take(markdown.text, "1 chat taken.", "chat.md");
+        await until("both", async () => (await titles(empty)).length === 2);
+        await empty.page.locator('[data-testid="history-open"]').first().click();
+        await reads();
+        assert.match(await empty.at("answer").last().innerText(), new RegExp(`^${provider.name}`));
+      } finally {
+        await remove(folder);
+      }
+    },
+  },
+  {
+    name: "chats of many megabytes are taken in and saved whole, and what is too large is told with them",
+    async run(bench) {
+      const browser = await bench.browser();
+      const panel = await browser.panel("tab");
+      const message = (id, role, text) => ({ id, role, text, phase: role === "user" ? "" : "complete", asked_ms: 7 });
+      const chat = (id, ...messages) => ({ id, title: `Chat ${id}`, messages });
+      const many = Array.from({ length: 1000 }, (_, n) => message(`m${n}`, n % 2 ? "assistant" : "user", `${n} "é" `.repeat(150)));
+      const long = message("long", "assistant", "\"\\é\n".repeat(1_300_000));
+      const kept = [chat("a", ...many), chat("b", message("q", "user", "?"), long), chat("c", message("q", "user", "?"))];
+      const too_large = chat("d", message("q", "user", "x".repeat(24 * 1024 * 1024)));
+      const folder = await temporary("large");
+      try {
+        const file = join(folder, "chats.json");
+        await writeFile(file, JSON.stringify({ format: "privacyai-export", version: 1, conversations: [kept[0], too_large, ...kept.slice(1)] }));
+        await panel.go("/history");
+        await panel.at("import-file").setInputFiles(file);
+        await until("all is told at once", async () => (await panel.at("toast").innerText()).trim() === "3 chats taken. 1 too large to be taken.", 60);
+        await panel.go("/settings");
+        const { text } = await saved(panel, () => panel.at("settings-export").click());
+        const words = ({ id, messages }) => [id, messages.map(({ id, role, text }) => [id, role, text])];
+        assert.deepEqual(JSON.parse(text).conversations.map(words), kept.map(words));
+        return `${(text.length / 1e6).toFixed(0)} million letters`;
       } finally {
         await remove(folder);
       }
