@@ -12,6 +12,7 @@ mod import;
 mod rows;
 
 pub use import::believed;
+use import::is_id;
 
 /// Longest question in bytes: more does not fit one request (protocol section 4).
 pub const LONGEST_TEXT: usize = 128 * 1024;
@@ -74,6 +75,14 @@ impl Conversation {
             pinned: self.pinned,
         }
     }
+}
+
+/// Where a question is asked.
+pub enum Chat {
+    /// In the conversation of this id.
+    Known(String),
+    /// In a new one of this id.
+    New(String),
 }
 
 /// A new question and the empty message for its answer.
@@ -148,11 +157,10 @@ impl Book {
         self.messages.get(conversation)?.get(message)
     }
 
-    /// Adds a question and an empty answer, in a new conversation named `new_id` when none is given. `replaces` drops
-    /// that earlier question and everything after it.
+    /// Adds a question and an empty answer. `replaces` drops that earlier question and everything after it.
     pub fn ask(
         &mut self,
-        conversation: Option<&str>,
+        conversation: Chat,
         replaces: Option<&str>,
         text: &str,
         ask: u64,
@@ -166,10 +174,13 @@ impl Book {
             return Err("The question is too long for one request. Shorten it to 128 KiB.");
         }
         let conversation = match conversation {
-            Some(id) if self.messages.contains_key(id) => id.to_owned(),
-            Some(_) => return Err(GONE),
-            None => {
-                let id = new_id();
+            Chat::Known(id) if self.messages.contains_key(&id) => id,
+            Chat::Known(_) => return Err(GONE),
+            Chat::New(id) => {
+                // What is there already is not written over, whoever names it.
+                if !is_id(&id) || self.conversations.contains_key(&id) {
+                    return Err("No conversation can begin under this id. Reload the panel.");
+                }
                 let title = title_of(text);
                 let new = Conversation { title, changed_ms: now_ms, order: Vec::new(), live: Vec::new(), pinned: None };
                 self.conversations.insert(id.clone(), new);
@@ -408,6 +419,14 @@ mod tests {
         }
     }
 
+    fn new() -> Chat {
+        Chat::New(crate::port::new_id())
+    }
+
+    fn known(id: &str) -> Chat {
+        Chat::Known(id.into())
+    }
+
     fn rows(batch: &Batch, table: Table) -> Vec<Row> {
         let of = batch.iter().filter(|write| write.table == table);
         of.filter_map(|write| Some(Row { table, key: write.key.clone(), value: write.value.clone()? })).collect()
@@ -416,7 +435,7 @@ mod tests {
     #[test]
     fn a_question_survives_a_restart() {
         let (mut book, mut id) = (Book::default(), ids());
-        let asked = book.ask(None, None, " Why?\nTell me.", 7, &mut id, 10).unwrap();
+        let asked = book.ask(new(), None, " Why?\nTell me.", 7, &mut id, 10).unwrap();
         let mut batch = book.changes();
         book.append(&asked.conversation, &asked.answer, "Be");
         assert!(book.changes().is_empty(), "growing text waits");
@@ -442,12 +461,12 @@ mod tests {
     #[test]
     fn edit_and_retry_drop_what_followed() {
         let (mut book, mut id) = (Book::default(), ids());
-        let first = book.ask(None, None, "one", 1, &mut id, 1).unwrap();
+        let first = book.ask(new(), None, "one", 1, &mut id, 1).unwrap();
         let conversation = first.conversation.clone();
-        assert!(book.ask(Some(&conversation), None, "two", 2, &mut id, 2).is_err(), "one answer is still coming");
+        assert!(book.ask(known(&conversation), None, "two", 2, &mut id, 2).is_err(), "one answer is still coming");
         book.append(&conversation, &first.answer, "1");
         book.end(&conversation, &first.answer, 2);
-        let second = book.ask(Some(&conversation), None, "two", 2, &mut id, 3).unwrap();
+        let second = book.ask(known(&conversation), None, "two", 2, &mut id, 3).unwrap();
         assert_eq!(
             String::from_utf8(book.content(&conversation, &second.answer)).unwrap(),
             r#"{"messages":[{"content":"one","role":"user"},{"content":"1","role":"assistant"},{"content":"two","role":"user"}]}"#
@@ -457,7 +476,7 @@ mod tests {
         let third = book.retry(&conversation, &second.answer, 3, &mut id, 4).unwrap();
         assert_eq!(third.dropped, [2]);
         let question = book.view(&conversation).unwrap().messages[0].id.clone();
-        let fourth = book.ask(Some(&conversation), Some(&question), "uno", 4, &mut id, 5).unwrap();
+        let fourth = book.ask(known(&conversation), Some(&question), "uno", 4, &mut id, 5).unwrap();
         assert_eq!(fourth.dropped, [3]);
         let texts: Vec<_> = book.view(&conversation).unwrap().messages.into_iter().map(|m| m.text).collect();
         assert_eq!(texts, ["uno", ""]);
@@ -469,8 +488,8 @@ mod tests {
     #[test]
     fn pinned_ones_stand_first_and_stay_so() {
         let (mut book, mut id) = (Book::default(), ids());
-        let first = book.ask(None, None, "one", 1, &mut id, 1).unwrap().conversation;
-        let second = book.ask(None, None, "two", 2, &mut id, 2).unwrap().conversation;
+        let first = book.ask(new(), None, "one", 1, &mut id, 1).unwrap().conversation;
+        let second = book.ask(new(), None, "two", 2, &mut id, 2).unwrap().conversation;
         let order = |book: &Book| book.rows().into_iter().map(|row| row.id).collect::<Vec<_>>();
         assert_eq!(order(&book), [second.clone(), first.clone()]);
         book.pin(&first, true).unwrap();
@@ -483,11 +502,24 @@ mod tests {
     }
 
     #[test]
+    fn a_conversation_begins_under_the_id_that_its_panel_gave_it_once() {
+        let (mut book, mut id) = (Book::default(), ids());
+        let begin = |book: &mut Book, name: &str, id: &mut dyn FnMut() -> String| {
+            book.ask(Chat::New(name.into()), None, "one", 1, &mut || id(), 1).map(|asked| asked.conversation)
+        };
+        assert_eq!(begin(&mut book, "0123456789abcdef", &mut id).as_deref(), Ok("0123456789abcdef"));
+        for name in ["0123456789abcdef", "", "a/b", "../x"] {
+            assert!(begin(&mut book, name, &mut id).is_err(), "{name}");
+        }
+        assert_eq!(book.rows().len(), 1);
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         let (mut book, mut id) = (Book::default(), ids());
-        assert!(book.ask(None, None, "  ", 1, &mut id, 1).is_err());
-        assert!(book.ask(Some("none"), None, "x", 1, &mut id, 1).is_err());
-        assert!(book.ask(None, None, &"x".repeat(LONGEST_TEXT + 1), 1, &mut id, 1).is_err());
+        assert!(book.ask(new(), None, "  ", 1, &mut id, 1).is_err());
+        assert!(book.ask(known("none"), None, "x", 1, &mut id, 1).is_err());
+        assert!(book.ask(new(), None, &"x".repeat(LONGEST_TEXT + 1), 1, &mut id, 1).is_err());
         assert!(book.retry("none", "none", 1, &mut id, 1).is_err());
         assert!(book.rename("none", "x", 1).is_err());
         assert!(book.rows().is_empty());

@@ -34,6 +34,8 @@ tagged! {
         Ask = "ask" {
             /// The conversation's id.
             conversation: Option<String>,
+            /// The id of the new one, so that who asked knows it from what others ask; none leaves it to the background.
+            begins: Option<String>,
             /// The words.
             text: String,
             /// Replaces this earlier question and drops what followed it (edit and resend).
@@ -332,7 +334,7 @@ mod tests {
     #[test]
     fn a_word_that_brings_chats_is_told_by_its_beginning() {
         assert!(encode(&Command::Import { conversations: Vec::new() }).starts_with(IMPORT));
-        let ask = Command::Ask { conversation: None, text: "[".into(), replaces: None, provider: None };
+        let ask = Command::Ask { conversation: None, begins: None, text: "[".into(), replaces: None, provider: None };
         assert!(!encode(&ask).starts_with(IMPORT));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::network::Way;
 use super::{Background, Running};
-use crate::conversation::{self, Asked, Book};
+use crate::conversation::{self, Asked, Book, Chat};
 use crate::json;
 use crate::mirror;
 use crate::platform;
@@ -37,14 +37,17 @@ impl Background {
                 self.panels.tell(panel, &snapshot);
                 self.tell_notices(panel);
             }
-            Command::Ask { conversation, text, replaces, provider } => {
-                if let Some(conversation) = &conversation {
-                    self.load(conversation).await;
-                }
+            Command::Ask { conversation, begins, text, replaces, provider } => {
+                let chat = match conversation {
+                    Some(conversation) => {
+                        self.load(&conversation).await;
+                        Chat::Known(conversation)
+                    }
+                    None => Chat::New(begins.unwrap_or_else(new_id)),
+                };
                 let ask = new_ask();
                 let now = platform::now().0;
-                let (of, replaced) = (conversation.as_deref(), replaces.as_deref());
-                let asked = self.book.ask(of, replaced, &text, ask, &mut new_id, now)?;
+                let asked = self.book.ask(chat, replaces.as_deref(), &text, ask, &mut new_id, now)?;
                 self.put(ask, asked, provider.as_deref(), None).await;
             }
             Command::Retry { conversation, answer, provider } => {

@@ -28,7 +28,8 @@ fn believed_message(view: MessageView) -> Option<MessageView> {
     sound.then_some(MessageView { phase, receipt: None, route: None, unit: None, open_until_ms: None, ..view })
 }
 
-fn is_id(id: &str) -> bool {
+/// Whether it has the form of an id of a conversation or a message.
+pub fn is_id(id: &str) -> bool {
     (1..=ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 

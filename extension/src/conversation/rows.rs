@@ -159,6 +159,7 @@ pub fn message_key(conversation: &str, message: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conversation::Chat;
 
     fn book() -> (Book, Vec<Row>, String) {
         let mut next = 0;
@@ -167,11 +168,11 @@ mod tests {
             format!("id{next}")
         };
         let mut book = Book::default();
-        let first = book.ask(None, None, "one", 1, &mut id, 5).unwrap();
+        let first = book.ask(Chat::New("c1".into()), None, "one", 1, &mut id, 5).unwrap();
         book.append(&first.conversation, &first.answer, "1");
         book.end(&first.conversation, &first.answer, 6);
         let conversation = first.conversation;
-        let second = book.ask(Some(&conversation), None, "two", 2, &mut id, 7).unwrap();
+        let second = book.ask(Chat::Known(conversation.clone()), None, "two", 2, &mut id, 7).unwrap();
         book.append(&conversation, &second.answer, "2");
         book.settle();
         let row = |write: Write| Row { table: write.table, key: write.key, value: write.value.unwrap() };

@@ -61,7 +61,7 @@ fn send_button(app: App, blank: ReadSignal<bool>) -> View {
         button(
             r#type="button", aria-label="Send (Enter)", title="Send (Enter)", data-testid="send",
             data-ready=if app.reader().is_some_and(|reader| reader.usable) { "true" } else { "false" },
-            class="btn btn-solid w-9 px-0!", disabled=blank.get() || app.beginning.get(), on:click=move |_| app.ask()
+            class="btn btn-solid w-9 px-0!", disabled=blank.get() || app.beginning.with(Option::is_some), on:click=move |_| app.ask()
         ) { (arrow) }
     }
 }

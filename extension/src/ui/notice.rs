@@ -132,7 +132,7 @@ pub fn go_on(app: App, provider: Option<String>) {
     }
     if let Some(conversation) = app.open.get_clone_untracked() {
         let text = GO_ON.to_owned();
-        app.send(Command::Ask { conversation: Some(conversation), text, replaces: None, provider });
+        app.send(Command::Ask { conversation: Some(conversation), begins: None, text, replaces: None, provider });
     }
 }
 

@@ -8,7 +8,7 @@ use sycamore::prelude::*;
 
 use super::link;
 use crate::port::{
-    Command, ConversationRow, FreeView, Hit, MessageView, NetworkView, ProviderView, Settings, UsageRow,
+    Command, ConversationRow, FreeView, Hit, MessageView, NetworkView, ProviderView, Settings, UsageRow, new_id,
 };
 
 /// Where the panel is.
@@ -99,8 +99,8 @@ pub struct App {
     pub wanted: Signal<Option<String>>,
     /// The message that was found in it, by its id, until it is in view.
     pub sought: Signal<Option<String>>,
-    /// A first question was sent and its conversation is not known yet.
-    pub beginning: Signal<bool>,
+    /// The id of the conversation whose first question was sent and that has not come yet.
+    pub beginning: Signal<Option<String>>,
     /// The page.
     pub page: Signal<Page>,
     /// What lies over it.
@@ -156,7 +156,7 @@ impl App {
             rows: create_signal(Vec::new()),
             wanted: create_signal(None),
             sought: create_signal(None),
-            beginning: create_signal(false),
+            beginning: create_signal(None),
             page: create_signal(Page::Chat),
             overlay: create_signal(Overlay::None),
             draft: create_signal(String::new()),
@@ -216,7 +216,7 @@ impl App {
     /// Sends the draft, or says why not by opening what must be decided first.
     pub fn ask(self) {
         let text = self.draft.get_clone().trim().to_owned();
-        if text.is_empty() || self.running().is_some() || self.beginning.get() {
+        if text.is_empty() || self.running().is_some() || self.beginning.with(Option::is_some) {
             return;
         }
         if super::quota::spent(self).is_some() {
@@ -235,8 +235,10 @@ impl App {
         let replaces = self.editing.get_clone();
         self.editing.set(None);
         SENT.set(text.clone());
-        self.beginning.set(self.open.with(Option::is_none));
-        self.send(Command::Ask { conversation: self.open.get_clone(), text, replaces, provider: None });
+        let conversation = self.open.get_clone();
+        let begins = conversation.is_none().then(new_id);
+        self.beginning.set(begins.clone());
+        self.send(Command::Ask { conversation, begins, text, replaces, provider: None });
         self.draft.set(String::new());
     }
 
@@ -259,7 +261,7 @@ impl App {
         self.sought.set(None);
         self.open.set(None);
         self.wanted.set(None);
-        self.beginning.set(false);
+        self.beginning.set(None);
         self.replace_rows(Vec::new());
         self.editing.set(None);
         self.go(Page::Chat);

@@ -49,7 +49,7 @@ impl App {
                     open.as_ref().is_some_and(|id| !conversations.iter().any(|row| row.id == *id))
                 });
                 self.conversations.set(conversations);
-                if gone && !self.beginning.get_untracked() {
+                if gone && self.beginning.with_untracked(Option::is_none) {
                     self.open.set(None);
                     self.replace_rows(Vec::new());
                 }
@@ -73,7 +73,7 @@ impl App {
             Update::Imported { added, present, broken } => super::file::imported(self, added, present, broken),
             Update::Notice { text } => self.toast.set(Some(text)),
             Update::Refused { text } => {
-                self.beginning.set(false);
+                self.beginning.set(None);
                 if self.draft.with_untracked(String::is_empty) {
                     self.draft.set(take_sent());
                 }
@@ -134,7 +134,7 @@ impl App {
     /// Only what this panel shows or asked for replaces what it shows.
     fn expects(self, id: &str) -> bool {
         let is = |signal: Signal<Option<String>>| signal.with_untracked(|known| known.as_deref() == Some(id));
-        is(self.open) || is(self.wanted) || self.beginning.get_untracked()
+        is(self.open) || is(self.wanted) || is(self.beginning)
     }
 
     /// A snapshot's conversation: the first one is shown; after a broken port this panel stays where it is.
@@ -147,9 +147,9 @@ impl App {
                 self.wanted.set(Some(mine.clone()));
                 self.send(Command::Open { conversation: mine });
             }
-            (None, Some(last)) if !self.loaded.get_untracked() => self.show(last),
+            (None, Some(last)) if !self.loaded.get_untracked() || self.expects(&last.id) => self.show(last),
             (None, _) => {
-                self.beginning.set(false);
+                self.beginning.set(None);
                 self.open.set(None);
                 self.replace_rows(Vec::new());
             }
@@ -159,7 +159,7 @@ impl App {
     fn show(self, conversation: ConversationView) {
         PENDING.with_borrow_mut(VecDeque::clear);
         let same = self.open.with_untracked(|open| open.as_deref() == Some(&*conversation.id));
-        self.beginning.set(false);
+        self.beginning.set(None);
         self.wanted.set(None);
         self.open.set(Some(conversation.id));
         if same {
@@ -175,12 +175,12 @@ impl App {
 
     fn put(self, conversation: String, message: MessageView) {
         let open = self.open.get_clone_untracked();
-        if open.is_none() && self.beginning.get_untracked() {
+        if open.is_none() && self.beginning.with_untracked(|id| id.as_ref() == Some(&conversation)) {
             self.open.set(Some(conversation));
         } else if open.as_deref() != Some(&*conversation) {
             return;
         }
-        self.beginning.set(false);
+        self.beginning.set(None);
         self.flush();
         self.put_row(message);
     }

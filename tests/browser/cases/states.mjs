@@ -8,7 +8,7 @@ const LONG = "word ".repeat(33_000);
 const two = (more = {}) => [provider("Fjord", more), provider("Kestrel", more)];
 const retry = (to = null) => ({ do: "retry", conversation: "c1", answer: "a1", provider: to && id_of(to) });
 const go_on = (to = null) => ({
-  do: "ask", conversation: "c1", text: "Continue exactly where your last answer stopped.", replaces: null, provider: to && id_of(to),
+  do: "ask", conversation: "c1", begins: null, text: "Continue exactly where your last answer stopped.", replaces: null, provider: to && id_of(to),
 });
 
 /** An answer's state, what it says, the button that is pressed, and what that orders. */
@@ -68,6 +68,28 @@ export const states = [
       assert.deepEqual((await buttons(4)).slice(0, 4), ["answer-cost", "answer-copy", "answer-retry", "answer-other"]);
       await panel.at("answer-retry").click();
       await until("it is asked again", async () => (await panel.orders()).some((order) => order.do === "retry" && order.answer === "a4"));
+    },
+  },
+  {
+    name: "a window that begins a chat shows its own, not one that another window begins meanwhile",
+    async run(bench) {
+      const browser = await bench.browser();
+      const panel = await scripted(browser, {});
+      await panel.at("composer-input").fill("Mine?");
+      await panel.at("send").click();
+      const { begins, conversation } = await until("it is asked", async () => (await panel.orders()).find((order) => order.do === "ask"));
+      assert.match(begins, /^[0-9a-f]{16}$/);
+      assert.equal(conversation, null);
+      const tell = async (id, question, answer) => {
+        const messages = exchange(1, question, { text: answer, phase: "streaming" }).map((message) => ({ ...message, id: `${message.id}${id}` }));
+        await panel.tell({ is: "conversation", conversation: { id, title: question, messages, pinned: null } });
+        await panel.tell({ is: "message", conversation: id, message: messages[1] });
+      };
+      await tell("0123456789abcdef", "Another's?", "No.");
+      await tell(begins, "Mine?", "Yes.");
+      await until("its own answer", async () => (await panel.at("answer-text").allInnerTexts()).join() === "Yes.");
+      await tell("0123456789abcdef", "Another's?", "No.");
+      assert.deepEqual(await panel.at("answer-text").allInnerTexts(), ["Yes."]);
     },
   },
   {
