@@ -15,9 +15,9 @@ use crate::conversation::{Book, Live};
 use crate::json;
 use crate::mirror;
 use crate::platform::{self, Entropy};
-use crate::port::{FreeView, Settings, Update};
+use crate::port::{Command, FreeView, STUCK, Settings, Update};
 use crate::settings;
-use crate::storage::{Database, Storage, StorageError};
+use crate::storage::{Database, StorageError};
 use crate::transport::{Happening, Owner, Transport, WAITING_HAPPENINGS, Waku};
 use futures::StreamExt;
 use futures::channel::mpsc;
@@ -63,13 +63,23 @@ pub fn run_background(waku: Waku) {
     });
 }
 
-/// Without a store nothing can be kept sealed, so nothing is begun.
+/// Without a store nothing can be kept sealed, so nothing is begun, unless a panel has everything deleted.
 async fn refuse_all(mut events: mpsc::Receiver<PanelEvent>, error: &StorageError) {
-    let text = format!("PrivacyAI cannot start: {error}. Free some disk space or leave private browsing, then reload.");
     let mut panels = Panels::default();
+    let error = error.to_string();
+    let error = error.trim_end_matches('.');
+    let mut text = format!("{STUCK}: {error}. Free some disk space or leave private browsing, then reload.");
     while let Some(event) = events.next().await {
         match event {
             PanelEvent::Opened(id, port) => panels.open(id, port),
+            PanelEvent::Said(_, word) if json::decode(&word) == Some(Command::DeleteAll) => {
+                match Database::delete(DATABASE).await {
+                    // The panels connect to what begins then.
+                    Ok(()) => return platform::reload(),
+                    Err(error) => text = format!("{STUCK}, and nothing could be deleted: {error}. Install it anew."),
+                }
+                panels.tell_all(&Update::Refused { text: text.clone() });
+            }
             PanelEvent::Said(id, _) => panels.tell(id, &Update::Refused { text: text.clone() }),
             PanelEvent::Closed(id) => panels.close(id),
         }
@@ -126,6 +136,8 @@ struct Background {
     /// Providers whose views the panels do not have as they are now.
     due: Set<ProviderId>,
     search: Option<Search>,
+    /// Questions of which nothing has left yet.
+    unasked: Set<u64>,
     /// The conversation last open, and what of that is stored.
     open: Option<String>,
     stored_open: Option<String>,
@@ -139,14 +151,16 @@ struct Background {
 impl Background {
     async fn start(waku: Waku) -> Result<(Self, mpsc::Receiver<Happening>, mpsc::Receiver<Event>), StorageError> {
         let database = Database::open(DATABASE).await?;
-        let stored = |key: &'static [u8]| database.get(Table::Settings, key);
-        let settings = stored(settings::SETTINGS).await?.and_then(|json| json::decode_bytes(&json));
-        let way = Way::restore(stored(settings::NETWORK).await?)?;
-        let open = stored(settings::OPEN).await?.and_then(|id| String::from_utf8(id).ok());
-        let book = Book::restore(&database.scan(Table::Conversations).await?);
+        // What cannot be read is damaged, as what does not open: it stops nothing else.
+        let rows = database.rows(Table::Settings).await;
+        let stored = |key: &[u8]| rows.iter().find(|row| row.key == key).map(|row| row.value.clone());
+        let settings = stored(settings::SETTINGS).and_then(|json| json::decode_bytes(&json));
+        let way = Way::restore(stored(settings::NETWORK))?;
+        let open = stored(settings::OPEN).and_then(|id| String::from_utf8(id).ok());
+        let book = Book::restore(&database.rows(Table::Conversations).await);
         let mut known = Vec::new();
         for table in KNOWN {
-            known.extend(database.scan(table).await?);
+            known.extend(database.rows(table).await);
         }
         let (happened, happenings) = mpsc::channel(WAITING_HAPPENINGS);
         let (ticks, ticked) = mpsc::channel(1);
@@ -169,6 +183,7 @@ impl Background {
             placed: 0.0,
             due: Set::new(),
             search: None,
+            unasked: Set::new(),
             stored_open: open.clone(),
             open,
             later: VecDeque::new(),
@@ -176,7 +191,7 @@ impl Background {
             ticks,
             timer: None,
         };
-        background.mend().await?;
+        background.mend().await;
         background.dial();
         let mirrors: Map<u64, Vec<u8>> = mirror::kept().await.into_iter().collect();
         // What left no mirror cannot go on: its request of the day is open to those who accepted it.
@@ -256,6 +271,14 @@ impl Background {
             Effect::Unsubscribe { content_topic, .. } => self.transport.unsubscribe(&content_topic),
             Effect::Query { content_topic, shard, seconds } => self.transport.query(&content_topic, shard, seconds),
             Effect::Publish { ask, provider, message, attempt } => {
+                if self.unasked.contains_key(&ask.0) {
+                    // A question that was not counted would be free again after a restart.
+                    if self.unkept.holds(Table::Quota) {
+                        self.finish(ask.0, "uncounted", |_| ());
+                        return self.later.push_back(Input::Cancel(ask));
+                    }
+                    self.unasked.remove(&ask.0);
+                }
                 self.transport.publish(ask.0, self.owner(Some(provider)), message, attempt);
             }
             Effect::Mirror(ask, bytes) => {

@@ -54,6 +54,11 @@ pub fn monotonic_ms() -> f64 {
     performance_now()
 }
 
+/// Begins this context anew.
+pub fn reload() {
+    drop(gloo::utils::window().location().reload());
+}
+
 /// Waits.
 pub async fn sleep(ms: u32) {
     gloo::timers::future::TimeoutFuture::new(ms).await;

@@ -18,8 +18,14 @@ pub const PORT: &str = "panel";
 /// What is refused when the browser's store is full.
 pub const FULL: &str = "Full: new answers are not kept.";
 
+/// What is refused as the browser's store does not take the day's count.
+pub const UNCOUNTED: &str = "Not sent: there is no room to count the question. Free some space first.";
+
 /// How a command begins that brings chats of a file: it may be longer than others.
 pub const IMPORT: &str = "{\"conversations\":[";
+
+/// How a refusal begins of a background that cannot open its store.
+pub const STUCK: &str = "PrivacyAI cannot start";
 
 /// What an exported file says of itself.
 pub const EXPORT: &str = "privacyai-export";

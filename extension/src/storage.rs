@@ -104,19 +104,33 @@ impl Database {
             builder = builder.add_object_store(ObjectStore::new(table.name()));
         }
         let rexie = builder.build().await?;
+        match Self::keys_of(&rexie).await {
+            Ok((keys, origin)) => Ok(Self { rexie, keys: RefCell::new(keys), origin, damaged: RefCell::default() }),
+            Err(error) => {
+                // An open one could not be deleted.
+                rexie.close();
+                Err(error)
+            }
+        }
+    }
+
+    /// The keys of the database, made where there are none, and what it held.
+    async fn keys_of(rexie: &Rexie) -> Result<(SealingKeys, Origin), StorageError> {
         let transaction = rexie.transaction(&[KEYS], TransactionMode::ReadOnly)?;
         let kept = transaction.store(KEYS)?.get("pair".into()).await?;
-        let (keys, origin) = match kept.as_ref().and_then(SealingKeys::from_js) {
-            Some(keys) => (keys, Origin::Kept),
-            None => {
-                let mut rows = 0;
-                for table in TABLES {
-                    rows += count(&rexie, table).await?;
-                }
-                (renew(&rexie).await?, if rows == 0 { Origin::New } else { Origin::KeysLost })
-            }
-        };
-        Ok(Self { rexie, keys: RefCell::new(keys), origin, damaged: RefCell::default() })
+        if let Some(keys) = kept.as_ref().and_then(SealingKeys::from_js) {
+            return Ok((keys, Origin::Kept));
+        }
+        let mut rows = 0;
+        for table in TABLES {
+            rows += count(rexie, table).await?;
+        }
+        Ok((renew(rexie).await?, if rows == 0 { Origin::New } else { Origin::KeysLost }))
+    }
+
+    /// Deletes a database that cannot be opened, with its keys.
+    pub async fn delete(name: &str) -> Result<(), StorageError> {
+        Ok(Rexie::delete(name).await?)
     }
 
     /// What it held when it was opened.
@@ -155,15 +169,58 @@ impl Database {
         let name = table.name();
         let store = self.read(name)?.store(name)?;
         let kept = try_join_all(names.iter().map(|name| store.get(Uint8Array::from(name.as_slice()).into()))).await?;
-        Ok(join_all(names.into_iter().zip(&kept).map(async |(name, kept)| {
-            let sealed = kept.as_ref().and_then(bytes)?;
-            let opened = sealing.open(table, &name, &sealed).await;
+        let kept = names.into_iter().zip(kept.iter().map(|kept| kept.as_ref().and_then(bytes))).collect();
+        Ok(self.open_all(table, kept).await.into_iter().map(|row| Some(row?.1)).collect())
+    }
+
+    /// The keys and values of rows as they are kept, by their names; one that does not open is damaged.
+    async fn open_all(&self, table: Table, kept: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Vec<Option<(Vec<u8>, Vec<u8>)>> {
+        let keys = self.keys();
+        join_all(kept.into_iter().map(async |(name, sealed)| {
+            let opened = keys.open(table, &name, &sealed?).await;
             if opened.is_none() {
                 self.is_damaged(table, name);
             }
-            opened.map(|(_, value)| value)
+            opened
         }))
-        .await)
+        .await
+    }
+
+    async fn open_rows(&self, table: Table, kept: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> Vec<Row> {
+        let opened = self.open_all(table, kept).await.into_iter().flatten();
+        opened.map(|(key, value)| Row { table, key, value }).collect()
+    }
+
+    /// All rows of a table, in any order where the browser cannot read them all at once: what it can read is not lost with
+    /// the others, which are damaged.
+    pub async fn rows(&self, table: Table) -> Vec<Row> {
+        if let Ok(rows) = self.scan(table).await {
+            return rows;
+        }
+        let store = table.name();
+        let Ok(names) = self.names(store).await else {
+            self.is_damaged(table, Vec::new());
+            return Vec::new();
+        };
+        let mut kept = Vec::new();
+        for name in names {
+            let name = Uint8Array::new(&name).to_vec();
+            match self.sealed(store, &name).await {
+                Ok(Some(sealed)) => kept.push((name, Some(sealed))),
+                _ => self.is_damaged(table, name),
+            }
+        }
+        self.open_rows(table, kept).await
+    }
+
+    async fn names(&self, store: &'static str) -> Result<Vec<JsValue>, StorageError> {
+        Ok(self.read(store)?.store(store)?.get_all_keys(None, None).await?)
+    }
+
+    /// A row as it is kept. One that cannot be read ends its transaction, so each has its own.
+    async fn sealed(&self, store: &'static str, name: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        let kept = self.read(store)?.store(store)?.get(Uint8Array::from(name).into()).await?;
+        Ok(kept.as_ref().and_then(bytes))
     }
 
     fn keys(&self) -> SealingKeys {
@@ -186,9 +243,7 @@ impl Storage for Database {
     async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         let keys = self.keys();
         let name = keys.row_name(table, key).await?;
-        let store = table.name();
-        let kept = self.read(store)?.store(store)?.get(Uint8Array::from(name.as_slice()).into()).await?;
-        let Some(sealed) = kept.as_ref().and_then(bytes) else { return Ok(None) };
+        let Some(sealed) = self.sealed(table.name(), &name).await? else { return Ok(None) };
         match keys.open(table, &name, &sealed).await {
             Some((_, value)) => Ok(Some(value)),
             None => {
@@ -201,23 +256,11 @@ impl Storage for Database {
     async fn scan(&self, table: Table) -> Result<Vec<Row>, StorageError> {
         let store = table.name();
         let kept = self.read(store)?.store(store)?.scan(None, None, None, None).await?;
-        let keys = self.keys();
-        let opened = join_all(kept.iter().map(async |(name, sealed)| {
-            let name = Uint8Array::new(name).to_vec();
-            let row = match bytes(sealed) {
-                Some(sealed) => keys.open(table, &name, &sealed).await,
-                None => None,
-            };
-            row.ok_or(name)
-        }))
-        .await;
-        let mut rows = Vec::with_capacity(opened.len());
-        for row in opened {
-            match row {
-                Ok((key, value)) => rows.push(Row { table, key, value }),
-                Err(name) => self.is_damaged(table, name),
-            }
-        }
+        // What are no bytes opens as none.
+        let row = |(name, sealed): &(JsValue, JsValue)| {
+            (Uint8Array::new(name).to_vec(), Some(bytes(sealed).unwrap_or_default()))
+        };
+        let mut rows = self.open_rows(table, kept.iter().map(row).collect()).await;
         sort(&mut rows, &|a, b| a.key.cmp(&b.key));
         Ok(rows)
     }

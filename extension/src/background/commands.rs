@@ -38,6 +38,7 @@ impl Background {
                 self.tell_notices(panel);
             }
             Command::Ask { conversation, begins, text, replaces, provider } => {
+                self.refuse_uncounted().await?;
                 let chat = match conversation {
                     Some(conversation) => {
                         self.load(&conversation).await;
@@ -51,6 +52,7 @@ impl Background {
                 self.put(ask, asked, provider.as_deref(), None).await;
             }
             Command::Retry { conversation, answer, provider } => {
+                self.refuse_uncounted().await?;
                 self.load(&conversation).await;
                 let ask = new_ask();
                 // Where that answer failed, its request of the day is open to those who accepted it.
@@ -184,6 +186,8 @@ impl Background {
             held: None,
         };
         self.running.insert(ask, running);
+        self.unasked.retain(|ask, ()| self.running.contains_key(ask));
+        self.unasked.insert(ask, ());
         self.drop_asks(dropped).await;
         if let Some(conversation) = self.book.view(&conversation) {
             self.panels.tell_all(&Update::Conversation { conversation });

@@ -4,7 +4,7 @@
 use super::{Background, DATABASE, Event};
 use crate::json;
 use crate::platform;
-use crate::port::{FULL, Update};
+use crate::port::{FULL, UNCOUNTED, Update};
 use crate::settings;
 use crate::storage::{Database, Origin, Storage, StorageError};
 use gloo::timers::callback::Timeout;
@@ -59,6 +59,14 @@ impl Background {
             Ok(()) => self.is_kept(),
             Err(error) => self.is_not_kept(&error),
         }
+    }
+
+    /// Refuses a question while the store takes nothing: it would leave uncounted.
+    pub(super) async fn refuse_uncounted(&mut self) -> Result<(), String> {
+        // There may be room since it was tried last.
+        self.unkept.until = 0.0;
+        self.write(Batch::new()).await;
+        if self.unkept.batch().is_empty() { Ok(()) } else { Err(UNCOUNTED.into()) }
     }
 
     fn is_kept(&mut self) {
@@ -142,24 +150,24 @@ impl Background {
     }
 
     /// After a start: what is damaged is made anew as far as it can be, and told.
-    pub(super) async fn mend(&mut self) -> Result<(), StorageError> {
+    pub(super) async fn mend(&mut self) {
         if self.database.origin() == Origin::KeysLost {
-            // All that is there is unreadable for ever.
-            self.database.clear().await?;
+            // All that is there is unreadable for ever. What is left of it is damaged at the next start.
+            drop(self.database.clear().await);
             self.notices.push(
                 "The key that sealed what this browser kept is gone, so nobody can read it any more. Everything begins anew."
                     .into(),
             );
-            return Ok(());
+            return;
         }
         let damaged = self.database.damaged();
         let count = |table: Table| damaged.iter().filter(|of| **of == table).count();
         let mut said = Vec::new();
         let entries = count(Table::Conversations);
         // A conversation without its row leaves messages that belong to none.
-        let rows = self.database.count(Table::Messages).await?;
+        let rows = self.database.count(Table::Messages).await.unwrap_or_default();
         if entries > 0 || rows as usize > self.book.message_rows() {
-            let recovered = self.book.recover(&self.database.scan(Table::Messages).await?);
+            let recovered = self.book.recover(&self.database.rows(Table::Messages).await);
             if recovered > 0 {
                 said.push(format!("{} made anew from the messages", chats(recovered, "is", "are")));
             }
@@ -185,9 +193,8 @@ impl Background {
         }
         // What is told needs to be told once. A damaged message stays, and says so in its place.
         for table in [Table::Conversations, Table::Settings].into_iter().chain(KNOWN) {
-            self.database.drop_damaged(table).await?;
+            drop(self.database.drop_damaged(table).await);
         }
-        Ok(())
     }
 
     /// A sentence for all panels, and for the next one when there is none.

@@ -1,7 +1,7 @@
 //! What the browser's store did not take and is tried again: the last write of each row, so that what was deleted
 //! meanwhile does not come back.
 
-use privacyai::effect::{Batch, Write};
+use privacyai::effect::{Batch, Table, Write};
 use privacyai::map::sort;
 
 /// It.
@@ -18,6 +18,11 @@ impl Unkept {
     /// All of it, in order.
     pub fn batch(&self) -> &Batch {
         &self.batch
+    }
+
+    /// Whether a row of this table waits.
+    pub fn holds(&self, table: Table) -> bool {
+        self.batch.iter().any(|write| write.table == table)
     }
 
     /// Writes that came up after those that wait; what waits for the same rows is not written any more.
@@ -61,7 +66,7 @@ impl Unkept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use privacyai::effect::Table::{self, Conversations, Messages};
+    use privacyai::effect::Table::{Conversations, Messages};
 
     fn put(table: Table, key: &str, value: &str) -> Write {
         Write { table, key: key.into(), value: Some(value.into()) }
@@ -83,6 +88,7 @@ mod tests {
         unkept.add(vec![delete(Conversations, "c1"), delete(Messages, "c1/m1")]);
         assert_eq!(unkept.frees(), [delete(Conversations, "c1"), delete(Messages, "c1/m1")]);
         unkept.freed();
+        assert!(unkept.holds(Messages) && !unkept.holds(Conversations));
         assert_eq!(unkept.batch(), &[put(Messages, "c2/m1", "two")]);
     }
 

@@ -193,7 +193,7 @@ record! {
         /// Its text so far.
         pub text: String,
         /// For an answer: how it stands. `waiting`, `streaming`, `stalled`, `complete`, `truncated`, `stopped`, `error`,
-        /// `silent`, `no_provider`, `key_changed`, `no_network`, `limit`, `damaged`.
+        /// `silent`, `no_provider`, `key_changed`, `no_network`, `limit`, `uncounted`, `damaged`.
         pub phase: String,
         /// For `error`: the code of protocol section 5.8 and seconds until a retry may work.
         pub code: Option<u16>,

@@ -10,7 +10,10 @@ use super::{
     answer, chat, details, draft, history, key_change, keyboard, keys, link, live, page, palette, providers, quota,
     settings, usage,
 };
-use crate::port::FULL;
+use crate::port::{FULL, STUCK, UNCOUNTED};
+
+/// What is asked before a store is deleted that cannot be opened.
+const SURE: &str = "Delete every chat, setting and key? Nothing can bring them back.";
 
 /// Draws and connects.
 pub fn run() {
@@ -155,14 +158,24 @@ fn toast(app: App) -> View {
         (Redraw { by: move || match app.toast.get_clone() {
             None => View::new(),
             Some(text) => {
-                let free_space = (text == FULL).then(|| view! {
+                let (way_on, label) = match text.as_str() {
+                    FULL | UNCOUNTED => ("free-space", "Free space"),
+                    SURE => ("stuck-sure", "Delete"),
+                    text if text.starts_with(STUCK) => ("stuck-delete", "Delete everything"),
+                    _ => ("", ""),
+                };
+                let way_on = (!label.is_empty()).then(|| view! {
                     button(
-                        r#type="button", class="btn min-h-7!", data-testid="free-space",
+                        r#type="button", class="btn min-h-7!", data-testid=way_on,
                         on:click=move |_| {
-                            app.toast.set(None);
-                            app.go(Page::History);
+                            app.toast.set((way_on == "stuck-delete").then(|| SURE.into()));
+                            match way_on {
+                                "free-space" => app.go(Page::History),
+                                "stuck-sure" => app.forget(),
+                                _ => {}
+                            }
                         }
-                    ) { "Free space" }
+                    ) { (label) }
                 });
                 view! {
                 div(
@@ -171,7 +184,7 @@ fn toast(app: App) -> View {
                 ) {
                     span(class="pt-1.5") { (super::status::shape(super::status::Shape::Warn)) }
                     span(class="min-w-0 flex-1 text-ctl") { (text) }
-                    (free_space)
+                    (way_on)
                     (icon_button(icon::CLOSE, "Close", "toast-close", move || app.toast.set(None)))
                 }
                 }

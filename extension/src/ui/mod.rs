@@ -38,7 +38,7 @@
 //! | `details`, `details-key`, `details-receipt` | an answer's facts |
 //! | `palette`, `palette-input`, `palette-run` | commands; `data-command` |
 //! | `keys` | the list of keys |
-//! | `toast`, `free-space` | something refused; the store is full |
+//! | `toast`, `free-space`, `stuck-delete`, `stuck-sure` | something refused; the store is full, or cannot be opened |
 //! | `banner`, `clock-fix` | why nobody can be asked; how to put the clock right |
 //! | `to-end` | back to the newest message |
 //! | `live` | what a screen reader hears |

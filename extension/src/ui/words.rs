@@ -166,6 +166,12 @@ pub fn words(view: &MessageView, text: &str, market: &Market) -> Option<Words> {
             "Not sent, not counted.".into(),
             vec![ask(), Act::Providers],
         ),
+        "uncounted" => words(
+            Shape::Warn,
+            "There was no room to count it.".into(),
+            "Not sent; your question is kept. Free some space first.".into(),
+            vec![Act::Retry],
+        ),
         "limit" => words(
             Shape::Warn,
             "No free question was left.".into(),

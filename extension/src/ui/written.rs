@@ -5,7 +5,7 @@ use super::cut;
 use crate::port::{self, ConversationView, MessageView, new_id};
 
 /// The beginning and the end of that comment.
-const MARK: (&str, &str) = ("<!-- privacyai", "-->");
+const MARK: (&str, &str) = ("<!--privacyai", "-->");
 
 /// What stands above a question.
 const YOU: &str = "## You";
@@ -46,7 +46,7 @@ fn mark_for(chat: &ConversationView) -> String {
     while all.contains(&format!("{}{more}", MARK.0)) {
         more.push_str("-i");
     }
-    format!("{}{more} {}", MARK.0, MARK.1)
+    format!("{}{more}{}", MARK.0, MARK.1)
 }
 
 /// What was written as above, as a new chat; none when it is anything else.
@@ -56,9 +56,9 @@ pub fn read(text: &str, now_ms: u64) -> Option<ConversationView> {
     let unix = title.ends_with('\r').then(|| rest.replace("\r\n", "\n"));
     let rest = unix.as_deref().unwrap_or(rest);
     let first = rest.strip_prefix('\n')?.lines().next()?;
-    let mark = format!(" {}", first.get(first.rfind(MARK.0)?..)?);
+    let mark = first.get(first.rfind(' ')?..).filter(|mark| mark.starts_with(" <!--privacyai"))?;
     let mut messages: Vec<MessageView> = Vec::new();
-    let mut pieces = rest.split(&mark).peekable();
+    let mut pieces = rest.split(mark).peekable();
     let mut label = pieces.next()?.trim_start();
     while let Some(piece) = pieces.next() {
         // The last line of all pieces but the last one is the label of the next.
@@ -66,14 +66,14 @@ pub fn read(text: &str, now_ms: u64) -> Option<ConversationView> {
         let said = said.strip_prefix("\n\n").unwrap_or(said);
         let said = said.strip_suffix('\n').unwrap_or(said);
         if let Some(head) = label.strip_prefix("## ") {
-            let (name, model) = head.rsplit_once(", ").filter(|_| label != YOU).unzip();
+            let (name, model) = head.rsplit_once(',').filter(|_| label != YOU).unzip();
             messages.push(MessageView {
                 id: new_id(),
                 role: if name.is_some() { "assistant" } else { "user" }.into(),
                 text: said.into(),
                 phase: if name.is_some() { "complete" } else { "" }.into(),
                 provider_name: name.filter(|name| *name != "No provider").map(Into::into),
-                model: model.filter(|model| *model != "no model").map(Into::into),
+                model: model.map(str::trim).filter(|model| *model != "no model").map(Into::into),
                 asked_ms: now_ms,
                 ..MessageView::default()
             });
@@ -144,8 +144,8 @@ mod tests {
     fn writes_markdown() {
         assert_eq!(
             write(&chat(vec![question("Why?"), broken()])),
-            "# Deposit: is it usual?\n\n## You <!-- privacyai -->\n\nWhy?\n\n## Kestrel, qwen3-14b <!-- privacyai -->\n\nIt is\n\n\
-             *continued by Kestrel* <!-- privacyai -->\n\nso.\n\n*(truncated)* <!-- privacyai -->\n"
+            "# Deposit: is it usual?\n\n## You <!--privacyai-->\n\nWhy?\n\n## Kestrel, qwen3-14b <!--privacyai-->\n\nIt is\n\n\
+             *continued by Kestrel* <!--privacyai-->\n\nso.\n\n*(truncated)* <!--privacyai-->\n"
         );
     }
 
@@ -175,10 +175,10 @@ mod tests {
         let anew = MessageView { cuts: Some(vec![(2, "B".into(), true), (4, "C".into(), false)]), ..answer("abcdef") };
         let texts = [
             "# A\n\n## You\n\nWhat?\n\n## Kestrel, qwen3-14b\n\nNo.\n",
-            "```md\n## You <!-- privacyai -->\n\nx\n```",
+            "```md\n## You <!--privacyai-->\n\nx\n```",
             "*(truncated)*",
             "\n\n  indented\r\n\n\n",
-            " <!-- privacyai-i -->",
+            " <!--privacyai-i-->",
             "",
         ];
         for text in texts {
@@ -203,9 +203,9 @@ mod tests {
             "",
             "# A",
             "# A\n\n## You\n\nWhy?\n",
-            "# A\n\n\n## You <!-- privacyai -->",
+            "# A\n\n\n## You <!--privacyai-->",
             "{}",
-            "# A\n\n*x* <!-- privacyai -->\n\ny\n",
+            "# A\n\n*x* <!--privacyai-->\n\ny\n",
         ] {
             assert_eq!(read(text, 1), None, "{text:?}");
         }

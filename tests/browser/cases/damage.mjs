@@ -2,6 +2,8 @@
 // in silence.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { remove, temporary } from "../ending.mjs";
 import { until } from "../extension.mjs";
 import { Mock } from "../market.mjs";
 
@@ -96,7 +98,7 @@ export const damage = [
     },
   },
   {
-    name: "a full store is told, what it did not take is tried again, and is kept once there is room",
+    name: "a full store is told, nothing leaves uncounted, and what it did not take is kept once there is room",
     async run(bench) {
       const { market, browser, port } = await bench.joined();
       const chats = await two_chats(market, port);
@@ -112,17 +114,76 @@ export const damage = [
         await new Promise((resolve) => setTimeout(resolve, 500));
         return (await notices(port)).includes("Full: new answers are not kept.");
       }, 60);
-      const question = "Is there room?";
-      const message = await port.answer(question, { provider: market.named("gamma").id });
-      assert.equal(message.phase, "complete", "answers come all the same");
       await panel.at("free-space").waitFor();
+      // What cannot be counted is not asked, and what was typed is not lost.
+      const question = "Is there room?";
+      await panel.at("toast-close").click();
+      await panel.at("composer-input").fill(question);
+      await panel.at("send").click();
+      await until("it is refused", async () => (await panel.at("toast").innerText()).startsWith("Not sent: there is no room to count the question."));
+      await panel.at("free-space").waitFor();
+      assert.equal(await panel.at("composer-input").inputValue(), question);
+      assert.equal((await port.heard("conversations")).length, 2, "and no chat began");
       assert.equal((await notices(port)).filter((text) => text.startsWith("Full")).length, 1, "once, not with every row");
       await cdp.send("Storage.overrideQuotaForOrigin", { origin });
       await until("it is told too", async () => (await notices(port)).includes("Everything is kept again."));
+      const message = await port.answer(question, { provider: market.named("gamma").id });
+      assert.equal(message.phase, "complete");
       await begin_again(port);
       await all_there(port, [...chats, message]);
       assert.equal((await port.heard("conversations")).find(({ id }) => id === chats[0].conversation).title, `Named ${names} times`);
       assert.equal((await port.message(message.id)).text.trim(), Mock.text(question, 1000).trim(), "word for word");
+    },
+  },
+  {
+    name: "rows that the browser cannot read stop nothing: what can be is made anew, and it is told",
+    async run(bench) {
+      const profile = await temporary("profile");
+      try {
+        let browser = await bench.browser({ profile });
+        const id_of = (n) => `m${n}`.padEnd(60, "x");
+        const message = (id) => ({ id, role: "user", text: `Word ${id}`, phase: "", asked_ms: Number.parseInt(id.slice(1), 10) });
+        const chat = (id, count) => ({ id, title: `Chat ${id}`, messages: Array.from({ length: count }, (_, n) => message(id_of(n))) });
+        let port = await browser.port();
+        // The row of the long chat, with the ids of its messages, is so large that the browser keeps it in a file of its own.
+        await port.order({ conversations: [chat("long", 8_000), chat("short", 2)], do: "import" });
+        await port.order({ do: "export", conversation: "short" });
+        await until("they are kept", () => port.heard("exported"));
+        const id = browser.id;
+        await browser.close();
+        const blobs = join(profile, `Default/IndexedDB/chrome-extension_${id}_0.indexeddb.blob`);
+        await remove(blobs);
+        browser = await bench.browser({ profile });
+        port = await browser.port();
+        const titles = async () => (await port.heard("conversations")).map(({ title }) => title).sort();
+        assert.deepEqual(await titles(), ["Chat short", `Word ${id_of(0)}`.slice(0, 48) + "…"]);
+        assert.match((await notices(port)).join(), /^Some of what this browser kept was damaged: 1 chat is made anew from the messages\. All else is fine\.$/);
+        await port.order({ do: "open", conversation: "long" });
+        await until("its last message", () => port.message(id_of(7_999)));
+      } finally {
+        await remove(profile);
+      }
+    },
+  },
+  {
+    name: "a store that cannot be opened is told, and everything in it can be deleted to begin anew",
+    async run(bench) {
+      const { market, browser, port } = await bench.joined();
+      await two_chats(market, port);
+      await port.page.evaluate(raise_version);
+      const panel = await browser.panel();
+      await until("it is told", async () => (await panel.at("toast").innerText()).startsWith("PrivacyAI cannot start: the browser's store failed"));
+      await panel.at("stuck-delete").click();
+      assert.match(await panel.at("toast").innerText(), /^Delete every chat, setting and key\? Nothing can bring them back\./);
+      await panel.at("stuck-sure").click();
+      await panel.at("invite-input").waitFor();
+      await port.connect();
+      assert.deepEqual(await port.heard("conversations"), []);
+      await port.join(market.invite);
+      await port.usable(3);
+      const message = await port.answer("A new beginning?");
+      await begin_again(port);
+      await all_there(port, [message]);
     },
   },
   {
@@ -243,6 +304,17 @@ async function bend({ table, most = Infinity }) {
   }
   database.close();
   return names.length;
+}
+
+/** Runs in the page, once the background has let go of its store. */
+async function raise_version() {
+  await chrome.offscreen.closeDocument();
+  const database = await new Promise((resolve, reject) => {
+    const request = indexedDB.open("privacyai", 99);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  database.close();
 }
 
 /** Runs in the page. */
