@@ -18,8 +18,8 @@ import {Keys} from "../src/libraries/Keys.sol";
 
 /// @title All contracts, in the order in which they can be made; shared by the script and the tests.
 /// @notice One address is needed before it is there: the timelock's, which every other contract is told. It is known from
-/// the maker's nonce and checked by the first contract's, and by the registry as the timelock is made. Nobody keeps a right over
-/// anything afterwards.
+/// the maker's nonce and checked by the first contract's, and by the registry as the timelock is made. Nobody keeps a right
+/// over anything afterwards.
 abstract contract Deployment {
     using stdJson for string;
 

@@ -42,6 +42,18 @@ contract FaultsTest is Cases, Signed {
         assertEq(bench.proveReceipts(id, c, r, s), (STAKE - SLASH) / 5);
     }
 
+    /// The time after a fault shields nobody from a case, whoever reported the fault.
+    function test_a_fault_holds_up_no_case() public {
+        (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
+        announced(a, b);
+        vm.prank(reporter.at);
+        bench.proveBundles(id, a, b);
+        uint256 one = opened();
+        answered(one);
+        decided(one, true);
+        assertEq(registry.stakeOf(id), (STAKE - SLASH) * 4 / 5);
+    }
+
     /// One provider's fault is no rest for another.
     function test_each_provider_answers_for_its_own_fault() public {
         (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
