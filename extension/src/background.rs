@@ -2,6 +2,7 @@
 //! for is carried out in order. Every key and every word stays here; panels get views.
 
 mod answers;
+mod asked;
 mod commands;
 mod files;
 mod keeping;

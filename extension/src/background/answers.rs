@@ -1,5 +1,6 @@
 //! What the client machine tells about questions and providers, as changes of messages and updates for panels.
 
+use super::asked::Asked;
 use super::provider::{self, Known};
 use super::{Background, PROVIDERS, Running};
 use crate::conversation::{self, Message};
@@ -99,28 +100,12 @@ impl Background {
         }
     }
 
-    /// This one can read the question, and is shown as who answers: once somebody accepted, who is asked beside or after
-    /// that one only when it accepts too.
     fn asked(&mut self, ask: AskId, provider: ProviderId, model: String, why: Option<Reason>, accepted: bool) {
-        let (id, name) = (provider.to_string(), self.provider_name(&provider));
-        let mut takes = false;
-        self.change(ask, |message, ms| {
-            let asked = message.asked.get_or_insert_default();
-            if !asked.iter().any(|(known, _)| *known == id) {
-                asked.push((id.clone(), name.clone().unwrap_or_else(|| provider.fingerprint())));
-            }
-            takes = accepted || message.accept_ms.is_none();
-            if takes {
-                message.provider = Some(id);
-                message.provider_name = name;
-                message.model = Some(model);
-                message.why = why.map(|why| why.to_string());
-            }
-            if accepted {
-                message.accept_ms.get_or_insert(ms);
-            }
-        });
-        if let Some(running) = self.running.get_mut(&ask.0).filter(|_| takes) {
+        let name = self.provider_name(&provider);
+        let asked = Asked { provider, name, model, why: why.map(|why| why.to_string()) };
+        let mut answers = false;
+        self.change(ask, |message, ms| answers = asked.note(message, accepted.then_some(ms)));
+        if let Some(running) = self.running.get_mut(&ask.0).filter(|_| answers) {
             running.provider = Some(provider);
         }
     }

@@ -117,7 +117,7 @@ pub fn charge(app: App, view: &MessageView) -> String {
 fn unit_words(view: &MessageView, now_ms: f64) -> Option<String> {
     let name = view.provider_name.as_deref().unwrap_or("the same providers");
     match unit(view, now_ms) {
-        Some("open") => Some(format!("It stays open to {name} until its keys end: Retry uses no other.")),
+        Some("open") => Some(format!("It stays open to {name} until its keys end: Retry there uses no other.")),
         Some("back") => Some("Not counted.".into()),
         Some("lost") => Some("A free question was used without an answer: who accepted it failed.".into()),
         _ => None,
@@ -303,7 +303,7 @@ mod tests {
         };
         assert_eq!(
             unit_words(&view("open", Some("Fjord")), 0.0).as_deref(),
-            Some("It stays open to Fjord until its keys end: Retry uses no other.")
+            Some("It stays open to Fjord until its keys end: Retry there uses no other.")
         );
         assert!(unit_words(&view("open", None), 0.0).is_some_and(|words| words.contains("the same providers")));
         assert_eq!(unit_words(&view("back", None), 0.0).as_deref(), Some("Not counted."));

@@ -124,7 +124,7 @@ fn privacy(app: App) -> View {
             div(class="mt-3 flex min-h-12 items-center gap-3 border-y border-line py-2") {
                 div(class="flex-1") {
                     p(class="text-ctl", id="hedge-name") { "Ask a second provider when the first word is late" }
-                    p(class="text-sec text-ink2") { "At most one question in ten. Both then read it; the slower one is stopped." }
+                    p(class="text-sec text-ink2") { "At most one question in ten. Both then read it; the slower one is stopped. Without it another one is asked, and reads it, only when the first does not take it or fails." }
                 }
                 button(
                     r#type="button", role="switch", class="switch", aria-labelledby="hedge-name", data-testid="settings-hedge",

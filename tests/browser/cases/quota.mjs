@@ -99,7 +99,7 @@ export const quota = [
       const open = { phase: "error", code: 12, tokens: null, receipt: null, unit: "open", open_until_ms: Date.now() + 2_500 };
       const panel = await scripted(browser, { messages: exchange(1, "Why?", open), free: free(3, { open: 1 }) });
       const said = async () => (await panel.at("answer-notice").locator("p").allInnerTexts()).join(" ");
-      assert.equal(await said(), "Fjord could not process this. Not charged. It stays open to Fjord until its keys end: Retry uses no other.");
+      assert.equal(await said(), "Fjord could not process this. Not charged. It stays open to Fjord until its keys end: Retry there uses no other.");
       await until("it is lost", async () => (await said()).endsWith("Not charged. A free question was used without an answer: who accepted it failed."));
       await panel.tell({ is: "free", free: free(3, { lost: 1 }) });
       const meter = panel.page.getByRole("meter", { name: "Free questions left today" });
@@ -118,7 +118,7 @@ export const quota = [
       const browser = await bench.browser();
       const failed = { phase: "error", code: 12, tokens: null, receipt: null };
       const words = [
-        ["open", "Fjord could not process this. Not charged. It stays open to Fjord until its keys end: Retry uses no other."],
+        ["open", "Fjord could not process this. Not charged. It stays open to Fjord until its keys end: Retry there uses no other."],
         ["back", "Fjord could not process this. Not charged. Not counted."],
       ];
       const said = async (panel) => (await panel.at("answer-notice").locator("p").allInnerTexts()).join(" ");
