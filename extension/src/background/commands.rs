@@ -307,7 +307,7 @@ impl Background {
         self.drop_asks(under_way).await;
         let cleared = self.database.clear().await;
         // What waits for room or to be told is of what is gone now.
-        self.unkept.forget();
+        self.unkept = Default::default();
         self.notices.clear();
         self.due.clear();
         self.search = None;

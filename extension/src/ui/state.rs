@@ -296,6 +296,7 @@ impl App {
     pub fn forget(self) {
         self.send(Command::DeleteAll);
         SENT.take();
+        self.toast.set(None);
         self.draft.set(String::new());
         self.new_chat();
     }

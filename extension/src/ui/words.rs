@@ -428,6 +428,28 @@ mod tests {
             said(&view("limit", None), "", &Market::default()),
             "No free question was left. Not sent, not counted. A new day has begun. [Retry]"
         );
+        assert_eq!(
+            said(&view("uncounted", None), "", &Market::default()),
+            "There was no room to count it. Not sent; your question is kept. Free some space first. [Retry]"
+        );
+    }
+
+    #[test]
+    fn an_older_answer_offers_nothing_that_asks() {
+        let kestrel = || ("k".to_owned(), "Kestrel".to_owned());
+        let asks = [
+            Act::Retry,
+            Act::Other(kestrel()),
+            Act::Continue(None),
+            Act::Switch(kestrel()),
+            Act::Wait(1),
+            Act::Later(1),
+            Act::Larger(kestrel(), "big".into()),
+            Act::Edit,
+        ];
+        assert!(asks.iter().all(Act::asks));
+        let others = [Act::KeyChange("k".into()), Act::TryNow, Act::Providers, Act::Details];
+        assert!(!others.iter().any(Act::asks));
     }
 
     #[test]
