@@ -15,7 +15,7 @@ pub struct Unkept {
 }
 
 impl Unkept {
-    /// All of it, in order.
+    /// All of it.
     pub fn batch(&self) -> &Batch {
         &self.batch
     }
@@ -32,10 +32,9 @@ impl Unkept {
             return;
         }
         let mut writes: Vec<(usize, Write)> = std::mem::take(&mut self.batch).into_iter().enumerate().collect();
-        // Of one row the latest stands first.
+        // Of one row the latest stands first. No row is left twice, so their order does not matter any more.
         sort(&mut writes, &|(at, a), (bt, b)| (a.table, &a.key, bt).cmp(&(b.table, &b.key, at)));
         writes.dedup_by(|(_, later), (_, first)| (later.table, &later.key) == (first.table, &first.key));
-        sort(&mut writes, &|(a, _), (b, _)| a.cmp(b));
         self.batch = writes.into_iter().map(|(_, write)| write).collect();
     }
 
@@ -93,11 +92,11 @@ mod tests {
     }
 
     #[test]
-    fn the_last_write_of_each_row_counts_in_order() {
+    fn the_last_write_of_each_row_counts() {
         let mut unkept = Unkept::default();
         unkept.add(vec![put(Messages, "b", "1"), put(Conversations, "b", "2"), put(Messages, "b", "3")]);
         unkept.add(vec![delete(Messages, "a"), put(Messages, "a", "4")]);
-        assert_eq!(unkept.batch(), &[put(Conversations, "b", "2"), put(Messages, "b", "3"), put(Messages, "a", "4")]);
+        assert_eq!(unkept.batch(), &[put(Conversations, "b", "2"), put(Messages, "a", "4"), put(Messages, "b", "3")]);
         unkept.forget();
         assert!(unkept.batch().is_empty() && unkept.frees().is_empty());
     }
