@@ -84,11 +84,13 @@ contract RegistryTest is Providers {
         vm.prank(owner.at);
         registry.stakeWithPermit(id, 4e18, p);
         assertEq(registry.stakeOf(id), 14e18);
+        assertEq(registry.unitsOf(owner.at), 14e18);
         assertEq(token.balanceOf(address(registry)), 14e18);
     }
 
     function test_stakes_by_authorization() public {
         Funding.Authorization memory a = authorized(owner, address(registry), 11e18, registry.stakingNonce(id, 1e18));
+        assertEq(registry.stakingNonce(id, 1e18), keccak256(abi.encode("pam1 stake", id, uint96(1e18))));
         vm.startPrank(relayer);
         vm.expectRevert(ERC3009.ERC3009InvalidSignature.selector);
         registry.stakeWithAuthorization(id, 9e18, 2e18, a);
