@@ -305,13 +305,19 @@ fn a_pinned_provider_is_never_left_without_asking() {
     assert!(expected(&ask).starts_with(network.clients[client].text(ask.id)));
 }
 
-#[test]
-fn nobody_goes_on_from_a_part_of_a_tool_call() {
-    let mut network = Network::new(39, Faults::NONE);
+/// A market of two that continue and are never in a hurry, its client, and the first of them.
+fn calm_pair(seed: u64) -> (Network, usize, ProviderId) {
+    let mut network = Network::new(seed, Faults::NONE);
     let one = add_continuing(&mut network, "one", CALM);
     add_continuing(&mut network, "two", CALM);
     let client = network.add_client();
     discovered(&mut network, client, 2);
+    (network, client, one)
+}
+
+#[test]
+fn nobody_goes_on_from_a_part_of_a_tool_call() {
+    let (mut network, client, one) = calm_pair(39);
     // A JSON event is among the first pieces, and the model breaks off behind it.
     let ask = Ask { last: Some(one), ..early_event(700, with_tools) };
     network.providers[0].fails = Some((10, 12));
@@ -323,11 +329,7 @@ fn nobody_goes_on_from_a_part_of_a_tool_call() {
 
 #[test]
 fn an_answer_with_a_tool_call_is_repaired_after_a_silence_and_not_cut() {
-    let mut network = Network::new(41, Faults::NONE);
-    let one = add_continuing(&mut network, "one", CALM);
-    add_continuing(&mut network, "two", CALM);
-    let client = network.add_client();
-    discovered(&mut network, client, 2);
+    let (mut network, client, one) = calm_pair(41);
     let ask = Ask { last: Some(one), ..early_event(700, with_tools) };
     network.ask(client, ask.clone());
     let came = |network: &Network| network.clients[0].events.iter().any(|it| matches!(it, Event::Json { .. }));
