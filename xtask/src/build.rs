@@ -136,26 +136,29 @@ pub fn release_flags() -> String {
     flags.join(" ")
 }
 
+/// What js-waku is made of is bundled, with what its parts share in files of their own.
 fn scripts(fresh: &Path) -> Result<(), Failure> {
     let folder = root().join("extension/js");
+    let mut bundled = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))? {
         let path = entry.map_err(|error| format!("{}: {error}", folder.display()))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        if name == "waku.js" {
-            process::run(
-                npm::program("esbuild")
-                    .arg(&path)
-                    .args(["--bundle", "--format=esm", "--platform=browser", "--target=es2022", "--minify"])
-                    .args(["--legal-comments=none", "--log-level=warning"])
-                    .arg(format!("--outfile={}", fresh.join(name).display())),
-                "esbuild",
-                "Delete node_modules and run the command again.",
-            )?;
+        if name.starts_with("waku") {
+            bundled.push(path);
         } else {
             copy(&path, &fresh.join(name))?;
         }
     }
-    Ok(())
+    bundled.sort();
+    process::run(
+        npm::program("esbuild")
+            .args(bundled)
+            .args(["--bundle", "--splitting", "--format=esm", "--platform=browser", "--target=es2022", "--minify"])
+            .args(["--legal-comments=none", "--log-level=warning", "--chunk-names=waku-[hash]"])
+            .arg(format!("--outdir={}", fresh.display())),
+        "esbuild",
+        "Delete node_modules and run the command again.",
+    )
 }
 
 fn styles(fresh: &Path) -> Result<(), Failure> {
