@@ -58,9 +58,10 @@ export async function long_chat({ kind = "prose", openings = 5 } = {}) {
       await browser.close();
       browser = await Browser.open({ profile });
       panel = await browser.panel("panel");
-      // What the browser and the background do at their start is none of it.
+      // What the browser does at its start is none of it; that the background dials, on the panel's thread, is.
       await ready();
       trace = await Trace.start(browser, panel.page);
+      await until("the network", async () => (await panel.at("network-state").getAttribute("data-state")) === "connected");
       figures.opening_cold.push(await opened(panel, "A long chat", newest));
       await ran(trace);
       // The one that was open last is read at the start already.

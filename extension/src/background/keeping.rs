@@ -146,6 +146,8 @@ impl Background {
         let values = self.stored(conversation).await;
         if self.book.view(conversation).is_none() {
             self.book.fill(conversation, &values);
+            // Whoever shows it writes it for the panel next, in a task of its own.
+            platform::sleep(0).await;
         }
     }
 
