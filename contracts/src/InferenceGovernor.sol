@@ -65,6 +65,7 @@ contract InferenceGovernor is
     error OutOfBounds(uint256 value, uint256 min, uint256 max);
     error LiveProposal(address proposer, uint256 proposalId);
     error TimelockFixed();
+    error NoRelay();
 
     constructor(IVotes votes, TimelockController timelock_, Rules memory rules)
         Governor("InferenceGovernor")
@@ -148,6 +149,12 @@ contract InferenceGovernor is
     /// @notice Never: another timelock would keep none of the delays that users were promised.
     function updateTimelock(TimelockController) public pure override {
         revert TimelockFixed();
+    }
+
+    /// @notice Never: a vote acts through the timelock. The governor has its roles there and nothing else, and what speaks
+    /// for it could give those up, after which nothing could be voted for again.
+    function relay(address, uint256, bytes calldata) public payable override {
+        revert NoRelay();
     }
 
     // ------------------------------------------------------------------------------------------------ linearisation

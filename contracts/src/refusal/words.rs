@@ -229,6 +229,7 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     ),
     ("InferenceGovernor", "GovernorUnexpectedProposalState(uint256,uint8,bytes32)", "the proposal {1:s}"),
     ("InferenceGovernor", "LiveProposal(address,uint256)", "{0} has a proposal that is not decided yet: {1}"),
+    ("InferenceGovernor", "NoRelay()", "a vote acts through the timelock; nothing speaks as the governor itself"),
     ("InferenceGovernor", "TimelockFixed()", "the governor keeps its timelock; no vote changes it"),
     ("InferenceGovernor", "OutOfBounds(uint256,uint256,uint256)", "{0} is not within {1} to {2}"),
     // The timelock.

@@ -123,6 +123,18 @@ contract GovernanceTest is Deployed {
         assertEq(c.governor.timelock(), before);
     }
 
+    /// The governor's own rights are its roles of the timelock: what speaks with its voice could give them up for ever.
+    function test_no_vote_speaks_as_the_governor() public {
+        (address g, bytes32 proposer) = (address(c.governor), c.timelock.PROPOSER_ROLE());
+        bytes memory renounce = abi.encodeCall(c.timelock.renounceRole, (proposer, g));
+        bytes memory refused = abi.encodeWithSelector(InferenceGovernor.NoRelay.selector);
+        fails(one(g, abi.encodeCall(c.governor.relay, (address(c.timelock), 0, renounce)), "the end"), refused);
+        fails(one(g, abi.encodeCall(c.governor.relay, (alice, 0, "")), "anything"), refused);
+        assertTrue(c.timelock.hasRole(proposer, g));
+        vm.expectRevert(refused);
+        c.governor.relay(alice, 0, "");
+    }
+
     // ------------------------------------------------------------------------------------------------ rules
 
     function test_has_the_rules_of_the_profile() public view {
