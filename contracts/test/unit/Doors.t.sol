@@ -84,6 +84,15 @@ contract DoorsTest is Members {
         members.expire(8);
     }
 
+    /// An exit shuts the door of a stake and of nothing else, not even of what a payer's address would name.
+    function test_only_stake_seats_shut_a_door() public {
+        deposited(7, 2);
+        vm.prank(payer.at);
+        members.requestExit(7);
+        (, uint40 freeAt) = members.stakeDoor(bytes32(uint256(uint160(payer.at))));
+        assertEq(freeAt, 0);
+    }
+
     function test_renews_a_stakes_seat() public {
         staked(2 * PRICE);
         byStake(7, 3);
@@ -158,9 +167,16 @@ contract DoorsTest is Members {
         vm.prank(owner.at);
         members.requestExit(commitmentOf(5));
         vm.warp(block.timestamp + EXIT - 1);
+        uint256 last = vm.snapshotState();
         slashed(5);
         (, uint40 freeAt) = members.stakeDoor(id);
         assertEq(freeAt, FOREVER);
+        // And not a second longer.
+        vm.revertToState(last);
+        vm.warp(block.timestamp + 1);
+        slashed(5);
+        (, freeAt) = members.stakeDoor(id);
+        assertEq(freeAt, block.timestamp);
     }
 
     // ------------------------------------------------------------------------------------------------ invitation

@@ -2,38 +2,8 @@
 pragma solidity 0.8.37;
 
 import {Pam1} from "../../src/libraries/Pam1.sol";
+import {Reader} from "../Reader.sol";
 import {Signed} from "../Signed.sol";
-
-/// @title The library's functions from outside.
-contract Reader {
-    function openCert(bytes calldata wire, Pam1.Point memory root) external view returns (Pam1.Cert memory) {
-        return Pam1.openCert(wire, root);
-    }
-
-    function openBundle(bytes calldata wire, bytes32 providerId, Pam1.Point memory root)
-        external
-        view
-        returns (uint64, bytes32, Pam1.Cert memory)
-    {
-        return Pam1.openBundle(wire, providerId, root);
-    }
-
-    function openReceipt(bytes calldata wire, bytes32 providerId, Pam1.Cert memory cert)
-        external
-        view
-        returns (bytes32, bytes32)
-    {
-        return Pam1.openReceipt(wire, providerId, cert);
-    }
-
-    function decompress(bytes calldata point) external view returns (Pam1.Point memory) {
-        return Pam1.decompress(point);
-    }
-
-    function isCanonical(bytes calldata value) external pure returns (bool) {
-        return Pam1.isCanonical(value);
-    }
-}
 
 contract Pam1Test is Signed {
     Reader private reader = new Reader();
@@ -194,6 +164,9 @@ contract Pam1Test is Signed {
         for (uint256 i = 7; i > 0; --i) {
             f[i] = f[i - 1];
         }
+        certFails(f, Pam1.Malformed.selector);
+        // Nor does an extension come first.
+        f[0] = Field(64, number(0));
         certFails(f, Pam1.Malformed.selector);
         bytes memory wire = signedBody(1, "pam1 cert", bytes.concat(map(good()), hex"00"), root);
         Pam1.Point memory point = rootPoint();
