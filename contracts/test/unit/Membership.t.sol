@@ -244,7 +244,10 @@ contract MembershipTest is Members {
         assertEq(token.balanceOf(relayer), 1e18);
         assertEq(members.payerOf(7), payer.at);
         assertEq(coverOf(7), PRICE);
-        a = authorized(payer, address(members), PRICE, members.joiningNonce(9, 2, 0));
+        // Who signs makes the nonce itself.
+        bytes32 nonce = keccak256(abi.encode("pam1 join", uint256(9), uint256(2), uint256(0)));
+        assertEq(members.joiningNonce(9, 2, 0), nonce);
+        a = authorized(payer, address(members), PRICE, nonce);
         members.joinByAuthorization(9, 2, 0, a);
     }
 

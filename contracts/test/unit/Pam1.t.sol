@@ -362,6 +362,12 @@ contract Pam1Test is Signed {
         }
     }
 
+    /// It is refused there, and not only where the bytes end.
+    function test_refuses_a_string_that_runs_past_the_end() public {
+        vm.expectRevert(Pam1.Malformed.selector);
+        reader.isCanonical(hex"4201");
+    }
+
     function testFuzz_never_panics(bytes calldata any) public view {
         try reader.isCanonical(any) {}
         catch (bytes memory reason) {
