@@ -1,12 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Base} from "./Base.sol";
 import {InferenceChannels} from "../src/InferenceChannels.sol";
 import {InferenceToken} from "../src/InferenceToken.sol";
+import {IParams} from "../src/interfaces/IParams.sol";
+import {IProviderRegistry} from "../src/interfaces/IProviderRegistry.sol";
 import {Ledger} from "../src/Ledger.sol";
+import {MembershipRegistry} from "../src/MembershipRegistry.sol";
 import {ProviderRegistry} from "../src/ProviderRegistry.sol";
 import {Typed} from "../src/libraries/Typed.sol";
+
+/// @title The types of what members sign, which their registry keeps to itself.
+contract MemberTypes is MembershipRegistry {
+    constructor(address all) MembershipRegistry(IERC20(all), IParams(all), IProviderRegistry(all), 1) {}
+
+    function types() external pure returns (bytes32 invitation, bytes32 accept, bytes32 exit) {
+        return (INVITATION_TYPE, ACCEPT_TYPE, EXIT_TYPE);
+    }
+}
 
 /// @title Ids and digests equal those in tests/vectors/contracts.json, which Rust checks natively and on wasm32.
 /// @dev `WRITE_VECTORS=1 forge test --mc VectorsTest` writes the file; a vector is only ever added.
@@ -19,6 +32,7 @@ contract VectorsTest is Base {
     address private constant PAYEE = 0x4444444444444444444444444444444444444444;
     address private constant SIGNER = 0x5555555555555555555555555555555555555555;
     address private constant REGISTRY = 0x6666666666666666666666666666666666666666;
+    address private constant MEMBERS = 0x7777777777777777777777777777777777777777;
     bytes32 private constant PERMIT =
         keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
     bytes32 private constant SALT = keccak256("salt");
@@ -45,16 +59,35 @@ contract VectorsTest is Base {
         check("openingNonce", c.openingNonce(id, 0.01e18));
         check("fundingNonce", c.fundingNonce(0.01e18, terms, SALT));
         providers();
+        members();
         if (vm.envOr("WRITE_VECTORS", false)) vm.writeJson(written, FILE);
     }
 
     function providers() private {
         deployCodeTo("ProviderRegistry.sol", abi.encode(TOKEN, params, treasury, 7 days), REGISTRY);
-        check("binding", ProviderRegistry(REGISTRY).bindingHash(keccak256("provider"), PAYEE, 7));
+        ProviderRegistry registry = ProviderRegistry(REGISTRY);
+        check("binding", registry.bindingHash(keccak256("provider"), PAYEE, 7));
+        check("revocation", registry.revocationHash(keccak256("provider"), 7));
+        bytes32 nonce = registry.stakingNonce(keccak256("provider"), 0.01e18);
+        check("stakingNonce", nonce);
         deployCodeTo("InferenceToken.sol", abi.encode(treasury), TOKEN);
         bytes32 permit = keccak256(abi.encode(PERMIT, PAYER, REGISTRY, 3e18, 7, 1_900_000_000));
         bytes32 domain = InferenceToken(TOKEN).DOMAIN_SEPARATOR();
         check("permit", keccak256(abi.encodePacked(hex"1901", domain, permit)));
+        bytes32 authorization = keccak256(abi.encode(RECEIVE, PAYER, REGISTRY, 3.01e18, 0, 1_900_000_000, nonce));
+        check("authorization", keccak256(abi.encodePacked(hex"1901", domain, authorization)));
+    }
+
+    function members() private {
+        deployCodeTo("Vectors.t.sol:MemberTypes", abi.encode(TOKEN), MEMBERS);
+        MemberTypes m = MemberTypes(MEMBERS);
+        (bytes32 invitation, bytes32 accept, bytes32 exit) = m.types();
+        uint256 commitment = 123_456_789;
+        bytes32 i = keccak256(abi.encode(invitation, PAYER, SIGNER, 2, 20_000, 0.01e18, 1_900_000_000));
+        check("invitation", m.hashTypedData(i));
+        check("accept", m.hashTypedData(keccak256(abi.encode(accept, PAYER, commitment))));
+        check("exit", m.hashTypedData(keccak256(abi.encode(exit, commitment, 0.01e18, 1_900_000_000))));
+        check("joiningNonce", m.joiningNonce(commitment, 2, 0.01e18));
     }
 
     string private written;

@@ -10,7 +10,7 @@ pub const CHECKS: &[Check] =
     &[("ids and digests of the contracts", digests), ("Poseidon as circomlib has it", poseidon)];
 
 /// Vectors there are at least: one is only ever added.
-const DIGESTS: usize = 12;
+const DIGESTS: usize = 19;
 const HASHES: usize = 34;
 
 fn digests() -> Result<(), String> {

@@ -6,18 +6,12 @@ use alloy::primitives::{Address, B256, U256, Uint, aliases::U40, keccak256};
 use alloy::providers::{DynProvider, Provider as _, ProviderBuilder, ext::AnvilApi as _};
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::signers::{SignerSync as _, local::PrivateKeySigner};
-use alloy::sol_types::{SolCall, SolValue as _, eip712_domain, sol};
-use privacyai_contracts::{Channels, explain};
+use alloy::sol_types::{SolCall, SolValue as _};
+use privacyai_contracts::{Channels, TokenAuthorization, explain};
 use std::env;
 
 /// Accounts of anvil's mnemonic that hold ether and tokens; the state's maker is the first.
 const ACCOUNTS: usize = 10;
-
-sol! {
-    struct ReceiveWithAuthorization {
-        address from; address to; uint256 value; uint256 validAfter; uint256 validBefore; bytes32 nonce;
-    }
-}
 
 /// Ends with the value.
 pub struct Chain {
@@ -109,19 +103,11 @@ impl Chain {
 
     /// An ERC-3009 authorization to the channels: the compact signature's two words.
     pub fn authorize(&self, by: &PrivateKeySigner, value: U256, nonce: B256) -> privacyai_contracts::Authorization {
-        let domain = eip712_domain! {
-            name: "Inference", version: "1", chain_id: 31_337, verifying_contract: self.at("token"),
-        };
-        let message = ReceiveWithAuthorization {
-            from: by.address(),
-            to: self.at("channels"),
-            value,
-            validAfter: U256::ZERO,
-            validBefore: U256::MAX >> 1,
-            nonce,
-        };
-        let (r, vs) = compact(by, alloy::sol_types::SolStruct::eip712_signing_hash(&message, &domain));
-        privacyai_contracts::Authorization { from: by.address(), validBefore: U256::MAX >> 1, r, vs }
+        let (from, to, valid_before) = (by.address(), self.at("channels"), U256::MAX >> 1);
+        let token = self.at("token");
+        let authorization = TokenAuthorization { chain_id: 31_337, token, from, to, value, valid_before, nonce };
+        let (r, vs) = compact(by, authorization.digest());
+        privacyai_contracts::Authorization { from, validBefore: valid_before, r, vs }
     }
 }
 
