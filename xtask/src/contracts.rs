@@ -33,6 +33,9 @@ pub struct Options {
     /// Only the ABIs, not the gas
     #[arg(long)]
     abi: bool,
+    /// Count which lines and branches the unit tests reach; fail where they are too few
+    #[arg(long, conflicts_with_all = ["check", "mutate", "bundle"])]
+    coverage: bool,
     /// Change the contracts of these names, or all, in small ways, and say which changes no test notices (hours for all)
     #[arg(long, value_name = "CONTRACT", num_args = 0.., conflicts_with_all = ["check", "bundle"])]
     mutate: Option<Vec<String>>,
@@ -50,6 +53,9 @@ pub struct Options {
 /// Python programs that look for what tests miss, as pip names them.
 const PYTHON: [&str; 2] = ["slither-analyzer==0.11.6", "halmos==0.3.3"];
 
+/// Of the lines and of the branches of `src`, how many in a hundred the unit tests reach at least.
+const COVERED: [(&str, u64); 2] = [("lines", 95), ("branches", 90)];
+
 /// Compiles the contracts, writes their ABIs and their gas snapshots.
 ///
 /// # Errors
@@ -62,6 +68,9 @@ pub fn run_task(options: &Options) -> Result<(), Failure> {
             "mutation testing",
             "What lives above needs a test, or a row in contracts/mutation.md.",
         );
+    }
+    if options.coverage {
+        return coverage();
     }
     if let Some(folder) = &options.bundle {
         return bundle(folder, options.broadcast.as_deref(), options.rpc.as_deref());
@@ -121,6 +130,38 @@ pub fn gas_only() -> Command {
     let mut forge = gas(false);
     forge.env("FORGE_SNAPSHOT_EMIT", "false");
     forge
+}
+
+/// Counts the lines and branches of `src` that the unit tests reach, and shows them file by file.
+///
+/// # Errors
+/// When they are fewer than [`COVERED`] says.
+pub fn coverage() -> Result<(), Failure> {
+    let mut forge = forge();
+    forge.args(["coverage", "--no-match-path", "test/{gas,invariant,halmos}/*"]);
+    forge.args(["--no-match-coverage", "^(test|script)/"]);
+    let table = output(&mut forge, "forge coverage", "Its output above says why.")?;
+    println!("{table}");
+    let reached = reached(&table).ok_or("forge coverage ended without a table that can be read")?;
+    let mut few = Vec::new();
+    for ((what, least), (reached, all)) in COVERED.into_iter().zip(reached) {
+        say(&format!("Tests reach {reached} of {all} {what} of src/; {least} in a hundred are asked for"));
+        if all == 0 || reached * 100 < all * least {
+            few.push(what);
+        }
+    }
+    if few.is_empty() { Ok(()) } else { Err(format!("too few {} are reached", few.join(" and "))) }
+}
+
+/// Lines and branches of the table's last row: those that are reached, and all.
+fn reached(table: &str) -> Option<[(u64, u64); 2]> {
+    let row = table.lines().find(|row| row.starts_with("| Total "))?;
+    // `| 98.80% (1976/2000) |`; the columns are lines, statements, branches, functions.
+    let mut cells = row.split('|').skip(2).map(|cell| {
+        let (reached, all) = cell.split_once('(')?.1.split_once(')')?.0.split_once('/')?;
+        Some((reached.parse().ok()?, all.parse().ok()?))
+    });
+    Some([cells.next()??, cells.nth(1)??])
 }
 
 /// Mutation testing: small changes of the contracts that a test must notice.
@@ -257,4 +298,20 @@ pub fn program(name: &str) -> Command {
     let mut command = command(binary(name));
     command.current_dir(folder());
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_of_a_coverage_is_read() {
+        let table = "\
+| File       | % Lines        | % Statements   | % Branches   | % Funcs       |
+| src/A.sol  | 100.00% (3/3)  | 100.00% (4/4)  | 50.00% (1/2) | 100.00% (1/1) |
+| Total      | 97.50% (39/40) | 98.00% (49/50) | 90.00% (9/10) | 100.00% (7/7) |";
+        assert_eq!(reached(table), Some([(39, 40), (9, 10)]));
+        assert_eq!(reached("| Total | lines |"), None);
+        assert_eq!(reached(""), None);
+    }
 }

@@ -63,7 +63,7 @@ const NOT_RUN: &str = "Not run here, but by `cargo xtask test --deep`: 100,000 c
 10,000, ten times the random bytes for each decoder, 2,000 routed requests instead of 200, a market of \
 10,000 clients instead of 100, 200 questions to five unequal providers instead of 40, a soak of ten minutes with \
 dying workers, and of the contracts 10,000 runs of each fuzz test instead of 256, 1,000,000 calls of each invariant \
-instead of 10,000, slither, proofs by halmos, and thousands of mutants.";
+instead of 10,000, coverage, slither, proofs by halmos, and thousands of mutants.";
 
 /// Runs the groups and ends with `N passed, N failed`.
 ///
@@ -177,10 +177,11 @@ fn contracts(deep: bool) -> Result<Count, Failure> {
     if !deep {
         return Ok(quick);
     }
+    let coverage = done(contracts::coverage());
     let slither = one(&mut contracts::slither()?, "slither");
     let proofs = one(&mut contracts::proofs()?, "halmos");
     let mutants = one(&mut contracts::mutations()?, "mutation testing");
-    Ok(sum([quick, slither, proofs, mutants]))
+    Ok(sum([quick, coverage, slither, proofs, mutants]))
 }
 
 /// A market of a hundred clients; of ten thousand in a deep run.
@@ -189,14 +190,7 @@ fn simulation(deep: bool) -> Result<Count, Failure> {
     if !deep {
         return Ok(small);
     }
-    let large = match simulate::run(&simulate::Options::promised()) {
-        Ok(()) => Count { passed: 1, ..Count::default() },
-        Err(failure) => {
-            eprintln!("error: {failure}");
-            Count { failed: 1, ..Count::default() }
-        }
-    };
-    Ok(sum([small, large]))
+    Ok(sum([small, done(simulate::run(&simulate::Options::promised()))]))
 }
 
 /// The golden vectors once more, compiled to wasm32 and run in Node.
@@ -261,7 +255,12 @@ fn sum<const N: usize>(counts: [Count; N]) -> Count {
 }
 
 fn one(command: &mut Command, what: &str) -> Count {
-    match crate::process::run(command, what, "Its output above says why.") {
+    done(crate::process::run(command, what, "Its output above says why."))
+}
+
+/// One step that is no program of its own.
+fn done(step: Result<(), Failure>) -> Count {
+    match step {
         Ok(()) => Count { passed: 1, ..Count::default() },
         Err(failure) => {
             eprintln!("error: {failure}");
