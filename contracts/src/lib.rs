@@ -16,6 +16,7 @@ pub use abi::channels::Funding::Authorization;
 pub use abi::channels::Ledger::Terms as SessionTerms;
 pub use abi::members::MembershipRegistry::Invitation;
 pub use abi::registry::Funding::Permit as StakePermit;
+pub use abi::splitter::ProviderRegistry::Root as SplitterRoot;
 pub use abi::{
     AccessGate, InferenceChannels, InferenceGovernor, InferenceToken, MembershipRegistry, Params, ProviderRegistry,
     QualityCourt, RevenueSplitter, Timelock, VotesAggregator,

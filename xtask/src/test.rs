@@ -171,7 +171,7 @@ fn contracts(deep: bool) -> Result<Count, Failure> {
     let mut chain = cargo();
     chain.args(["test", "--package", "privacyai-contracts", "--features", "rpc", "--no-fail-fast"]);
     chain.env("ANVIL", contracts::binary("anvil")).env("CHAIN_STATE", &state.file).env("CHAIN_CONTRACTS", &state.list);
-    chain.env("WORKER", worker);
+    chain.env("FORGE", contracts::binary("forge")).env("WORKER", worker);
     let rust = counted(&mut chain, "the contracts from Rust", cargo_line)?;
     let quick = sum([tests, gas, rust, Count { passed: 1, ..Count::default() }]);
     if !deep {

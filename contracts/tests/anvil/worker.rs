@@ -3,7 +3,7 @@
 use crate::chain::{Chain, compact, person, tokens};
 use alloy::primitives::{Address, B256, hex, keccak256};
 use alloy::providers::Provider as _;
-use privacyai_contracts::{Channel, InferenceChannels, InferenceToken, Params};
+use privacyai_contracts::{Channel, InferenceChannels, InferenceToken, Params, RevenueSplitter};
 use std::{
     fs,
     path::PathBuf,
@@ -215,6 +215,66 @@ async fn an_operator_claims_and_is_paid() {
     }));
     let file = operator.file("vouchers.json", &serde_json::to_string(&vouchers).unwrap());
     operator.done(&format!("chain claim {file} --yes"), &["passed over: voucher 1", "claimed 2 INFERENCE"]);
+}
+
+/// Deploys a splitter as contracts/README.md says; what forge said, and whether it did.
+fn split(chain: &Chain, holders: &[Address], bps: &str) -> (bool, String) {
+    let program = std::env::var("FORGE").expect("FORGE is not set; run this by `cargo xtask test contracts`");
+    let mut forge = Command::new(program);
+    forge.current_dir(env!("CARGO_MANIFEST_DIR")).env("FOUNDRY_PROFILE", "gas").stdin(Stdio::null());
+    forge.args(["script", "script/Split.s.sol", "--rpc-url", &chain.url(), "--broadcast", "--unlocked", "--sender"]);
+    forge.arg(chain.account(0).address().to_string());
+    let holders: Vec<String> = holders.iter().map(Address::to_string).collect();
+    let output = forge.env("HOLDERS", holders.join(",")).env("BPS", bps).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), said.into_owned())
+}
+
+#[tokio::test]
+async fn an_operator_shares_its_income() {
+    let chain = Chain::start();
+    let operator = Operator::new("splitter", &chain);
+    operator.done("init", &[]);
+    let (first, payer, owner) = (chain.account(0).address(), chain.account(1), Address::repeat_byte(0x78));
+    for (bps, why) in [("7000,2999", "BadSum"), ("7000", "Unequal")] {
+        let (made, said) = split(&chain, &[first, owner], bps);
+        assert!(!made && said.contains(why), "{said}");
+    }
+    let (made, said) = split(&chain, &[first, owner], "7000,3000");
+    assert!(made, "{said}");
+    let line = said.lines().find(|line| line.starts_with("splitter: ")).unwrap();
+    let splitter: Address = line.rsplit(' ').next().unwrap().parse().unwrap();
+
+    operator.refused(&format!("chain register --splitter {owner} --yes"), &["as no splitter does"]);
+    let register = format!("chain register --splitter {splitter} --yes");
+    operator.done(&register, &[&format!("to {splitter}; its stake is owned by {first}"), "done in block"]);
+    operator.done(&register, &["registered already"]);
+    operator.done("chain status", &[&format!("payee                    {splitter}")]);
+    operator.refused("chain register --yes", &["is its payee", "--rebind"]);
+    operator.done("chain register --rebind --yes", &["done in block"]);
+    operator.done(&format!("{register} --rebind --uri ipfs://us"), &["done in block", "ipfs://us"]);
+
+    // What a channel brings is the splitter's, and each takes its part out.
+    let channels = chain.channels();
+    let approve = InferenceToken::approveCall { spender: channels.contract, value: tokens(1_000) };
+    chain.send(&payer, channels.token, approve).await;
+    let (session, salt) = (person("split"), keccak256("split"));
+    let channel = Channel { payer: payer.address(), payee: splitter, signer: session.address(), salt };
+    let open = InferenceChannels::openCall { payee: splitter, signer: channel.signer, salt, amount: tokens(1_000) };
+    chain.send(&payer, channels.contract, open).await;
+    let amount = 10_000_000_000_000_000_000;
+    let (r, vs) = compact(&session, channels.voucher(channels.id(&channel), amount));
+    let voucher = serde_json::json!([{
+        "payer": channel.payer, "payee": splitter, "signer": channel.signer, "salt": salt,
+        "cumulativeAmount": amount.to_string(), "signature": hex::encode_prefixed([r, vs].concat()),
+    }]);
+    let file = operator.file("vouchers.json", &voucher.to_string());
+    operator.done(&format!("chain claim {file} --yes"), &["claimed 10 INFERENCE"]);
+    operator.done(&format!("chain payout --of {splitter} --yes"), &["Pay 9.7 INFERENCE", "done in block"]);
+    let release = RevenueSplitter::releaseOfCall { token: channels.token, holder: owner };
+    chain.send(&payer, splitter, release).await;
+    let call = InferenceToken::balanceOfCall { account: owner };
+    assert_eq!(chain.ask(channels.token, call).await, tokens(291));
 }
 
 #[tokio::test]

@@ -73,6 +73,9 @@ pub enum Command {
         /// Who stakes for the provider [default: the account]
         #[arg(long, value_name = "ADDRESS", value_parser = address)]
         owner: Option<Address>,
+        /// Make this splitter the payee, whose operator the account is (contracts/README.md says how to deploy one)
+        #[arg(long, value_name = "ADDRESS", value_parser = address)]
+        splitter: Option<Address>,
         /// Take the place of another payee that is registered for this root key
         #[arg(long)]
         rebind: bool,
@@ -124,6 +127,9 @@ pub enum Command {
         /// Who gets it [default: the account]
         #[arg(long, value_name = "ADDRESS", value_parser = address)]
         to: Option<Address>,
+        /// Pay this payee, such as a splitter, what it earned, instead of the account
+        #[arg(long, value_name = "ADDRESS", value_parser = address, conflicts_with = "to")]
+        of: Option<Address>,
         /// How to send it
         #[command(flatten)]
         sending: Sending,

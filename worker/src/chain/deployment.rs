@@ -25,6 +25,8 @@ pub enum Contract {
     Votes,
     /// Proposals and votes.
     Governor,
+    /// One provider's splitter, which no deployment's file names.
+    Splitter,
 }
 
 impl Contract {
@@ -39,6 +41,7 @@ impl Contract {
             Self::Court => "court",
             Self::Votes => "votes",
             Self::Governor => "governor",
+            Self::Splitter => "splitter",
         }
     }
 
@@ -53,6 +56,7 @@ impl Contract {
             Self::Court => "QualityCourt",
             Self::Votes => "VotesAggregator",
             Self::Governor => "InferenceGovernor",
+            Self::Splitter => "RevenueSplitter",
         }
     }
 }
@@ -97,6 +101,11 @@ impl Deployment {
         let chain_id =
             contracts.get("chainId").and_then(Value::as_u64).ok_or("there is no number \"chainId\" in it")?;
         Ok(Self { chain_id, rpc, contracts })
+    }
+
+    /// Says where a contract is that the file does not name.
+    pub fn name(&mut self, contract: Contract, address: Address) {
+        self.contracts.insert(contract.as_str().to_owned(), address.to_string().into());
     }
 
     /// The address of a contract.

@@ -102,12 +102,12 @@ async fn refusals(node: &Node, payee: Address, rows: &[Contracts::Claim]) -> Res
     Ok(lines.join("\n"))
 }
 
-/// Pays out what the account earned.
+/// Pays out what the account earned, or pays another payee what it did.
 ///
 /// # Errors
 /// In words.
-pub async fn payout(sender: &mut Sender<'_>, to: Option<Address>) -> Result<(), Failure> {
-    let (node, payee) = (sender.node, sender.account.address);
+pub async fn payout(sender: &mut Sender<'_>, to: Option<Address>, of: Option<Address>) -> Result<(), Failure> {
+    let (node, payee) = (sender.node, of.unwrap_or(sender.account.address));
     let to = to.unwrap_or(payee);
     let earned = node.ask(Contract::Channels, Contracts::earnedCall { payee }).await?;
     let fee = fee_of(earned, node.ask(Contract::Channels, Contracts::feeBpsCall {}).await?);
@@ -117,7 +117,10 @@ pub async fn payout(sender: &mut Sender<'_>, to: Option<Address>) -> Result<(), 
         Tokens::of(earned),
         Tokens::of(fee)
     );
-    sender.send(&what, Contract::Channels, &Contracts::payoutCall { to }).await?;
+    match of {
+        Some(payee) => sender.send(&what, Contract::Channels, &Contracts::payoutOfCall { payee }).await?,
+        None => sender.send(&what, Contract::Channels, &Contracts::payoutCall { to }).await?,
+    };
     Ok(())
 }
 

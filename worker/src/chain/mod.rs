@@ -51,15 +51,20 @@ pub async fn execute(command: Command, settings: &Settings) -> Result<(), Failur
         },
     };
     let account = Account::load(settings)?;
-    let node = Node::connect(settings, needed).await?;
+    let mut node = Node::connect(settings, needed).await?;
+    if let Command::Register { splitter: Some(address), .. } = &command {
+        node.deployment.name(Contract::Splitter, *address);
+    }
     let sender = &mut Sender { node: &node, settings, account: &account, signer: None, sending };
     match command {
-        Command::Register { uri, owner, rebind, .. } => stake::register(sender, uri, owner, rebind).await,
+        Command::Register { uri, owner, splitter, rebind, .. } => {
+            stake::register(sender, uri, owner, splitter, rebind).await
+        }
         Command::Stake { amount, .. } => stake::stake(sender, amount).await,
         Command::Unstake { amount, .. } => stake::unstake(sender, amount).await,
         Command::Withdraw { .. } => stake::withdraw(sender).await,
         Command::Claim { vouchers, .. } => earnings::claim(sender, &vouchers).await,
-        Command::Payout { to, .. } => earnings::payout(sender, to).await,
+        Command::Payout { to, of, .. } => earnings::payout(sender, to, of).await,
         Command::Delegate { to, .. } => votes::delegate(sender, to).await,
         Command::Propose { proposal } => votes::propose(sender, &proposal).await,
         Command::Vote { proposal, support, reason, .. } => votes::vote(sender, proposal, support, &reason).await,

@@ -8,7 +8,9 @@ use alloy::{
 };
 use getrandom::SysRng;
 use privacyai::identity::{ProviderId, RootKey};
-use privacyai_contracts::{Binding, InferenceToken, ProviderRegistry as Registry, StakePermit, TokenPermit};
+use privacyai_contracts::{
+    Binding, InferenceToken, ProviderRegistry as Registry, RevenueSplitter, SplitterRoot, StakePermit, TokenPermit,
+};
 use rand_core::UnwrapErr;
 
 /// What these commands need on the chain.
@@ -22,7 +24,8 @@ fn own_key(settings: &Settings) -> Result<RootKey, Failure> {
     Ok(key.ok_or_else(|| format!("provider {} has no root key yet\n  to fix: `worker init`", settings.provider_id))?)
 }
 
-/// Binds the root key to the account, both ways: the root key signs for the account, which sends it.
+/// Binds the root key to the account, both ways: the root key signs for the account, which sends it; or to a splitter that
+/// the account is the operator of.
 ///
 /// # Errors
 /// In words.
@@ -30,9 +33,17 @@ pub async fn register(
     sender: &mut Sender<'_>,
     uri: String,
     owner: Option<Address>,
+    splitter: Option<Address>,
     rebind: bool,
 ) -> Result<(), Failure> {
-    let (node, payee) = (sender.node, sender.account.address);
+    let (node, account) = (sender.node, sender.account.address);
+    if let Some(splitter) = splitter {
+        let operator = node.ask(Contract::Splitter, RevenueSplitter::OPERATORCall {}).await?;
+        if operator != account {
+            return Err(format!("{operator} is the operator of the splitter {splitter}, and not the account").into());
+        }
+    }
+    let payee = splitter.unwrap_or(account);
     let key = own_key(sender.settings)?;
     let provider = key.provider_id();
     let provider_id = B256::from(provider.0);
@@ -73,18 +84,26 @@ pub async fn register(
     let owner = match (owner, bound) {
         (Some(owner), _) => owner,
         (None, Some(_)) => node.ask(Contract::Registry, Registry::ownerOfCall { providerId: provider_id }).await?,
-        (None, None) => payee,
+        (None, None) => account,
     };
     let what = format!("Bind provider {provider} to {payee}; its stake is owned by {owner}");
     let described = format!("Say that the description of provider {provider} stands at {uri:?}");
-    if bound.is_none() {
-        let what = if uri.is_empty() { what } else { format!("{what}\n{described}") };
-        sender.send(&what, Contract::Registry, &Registry::registerCall { root, owner, uri }).await?;
-        return Ok(());
-    }
-    let done = sender.send(&what, Contract::Registry, &Registry::rebindCall { root, owner }).await?;
+    let what = if bound.is_some() || uri.is_empty() { what } else { format!("{what}\n{described}") };
+    let done = match (splitter, bound) {
+        (Some(_), _) => {
+            let Registry::Root { qx, qy, r, s } = root;
+            let (registry, root) = (binding.registry, SplitterRoot { qx, qy, r, s });
+            let call = RevenueSplitter::bindCall { registry, root, owner, uri: uri.clone() };
+            sender.send(&what, Contract::Splitter, &call).await?
+        }
+        (None, None) => {
+            let call = Registry::registerCall { root, owner, uri: uri.clone() };
+            sender.send(&what, Contract::Registry, &call).await?
+        }
+        (None, Some(_)) => sender.send(&what, Contract::Registry, &Registry::rebindCall { root, owner }).await?,
+    };
     // What a dry run did not change would refuse it.
-    if done.is_some() && !uri.is_empty() {
+    if bound.is_some() && done.is_some() && !uri.is_empty() {
         let call = Registry::setUriCall { providerId: provider_id, uri };
         sender.send(&described, Contract::Registry, &call).await?;
     }
