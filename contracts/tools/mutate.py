@@ -5,20 +5,21 @@
 
 It prints how many of the mutants that compile fail a test, and names those that live. One that lives must stand in
 mutation.md with the reason why it may; any other is a hole in the tests, and the run fails. slither-mutate itself compiles
-everything anew for each mutant and changes the sources where they lie: this works on a copy, keeps one warm compiler, and
-compiles what a mutant changes, which is a second instead of a minute. As there, a line whose statement can be left out
-unnoticed (CR) gets no further mutants.
+everything anew for each mutant and changes the sources where they lie: this works on copies, one a core, keeps a warm
+compiler for each, and compiles what a mutant changes, which is a second instead of a minute. As there, a line whose
+statement can be left out unnoticed (CR) gets no further mutants.
 """
 
 import argparse
 import collections
+import concurrent.futures
 import contextlib
 import itertools
 import json
 import os
 import pathlib
+import queue
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -108,23 +109,11 @@ CONTRACTS = sorted(
 )
 
 
-def copy(to):
-    """The folder with what it reads beside it. node_modules is not written to."""
-    contracts = to / "contracts"
-    skip = shutil.ignore_patterns("node_modules", "out*", "cache*", "broadcast", "deployments")
-    shutil.copytree(ROOT, contracts, ignore=skip)
-    # Tests that call a library themselves would be compiled anew with each of its mutants; this way only the reader is.
-    (contracts / "test/Reader.sol").rename(contracts / "src/Reader.sol")
-    (contracts / "test/Reader.sol").write_text('pragma solidity 0.8.37;\nimport {Reader} from "../src/Reader.sol";\n')
-    (contracts / "node_modules").symlink_to(ROOT / "node_modules")
-    (to / "tests").symlink_to(ROOT.parent / "tests")
-    return contracts
-
-
-def mutants(slither, contracts, names):
+def mutants(contracts, names):
     """All mutants of the named contracts, the severe ones first, each once."""
     mutators = {mutator.NAME: mutator for mutator in _get_mutators(None)} | {Relations.NAME: Relations}
     mutators = [mutators[name] for name in sorted(mutators, key=lambda n: (n != "CR", n)) if name not in LEFT_OUT]
+    slither = Slither(str(contracts), disable_solc_warnings=True)
     found = {}
     for name in names:
         folder = "src" if (contracts / f"src/{name}.sol").exists() else "src/libraries"
@@ -144,66 +133,30 @@ def mutants(slither, contracts, names):
                         if any(old.replace(one, other) == new for one, other in SAME.items()) or new == old[2:] + old[:2]:
                             continue
                         key = (name, patch["start"], patch["end"], patch["new_string"])
-                        found.setdefault(key, Mutant(name, file, patch["line_number"], mutator.NAME, patch["start"],
+                        found.setdefault(key, Mutant(name, file.relative_to(contracts), patch["line_number"], mutator.NAME, patch["start"],
                                                      patch["end"], patch["old_string"], patch["new_string"]))
     return list(found.values())
 
 
-def forge(contracts, socket, own=None, whole=False):
-    """Runs all tests, or those of one contract; `whole` compiles them anew, with the contracts in them."""
-    out = f"{own or 'mutate'}{'-whole' if whole else ''}"
-    environment = dict(os.environ, FOUNDRY_PROFILE="mutate", SOLC_SOCKET=str(socket), FOUNDRY_OUT=f"out-{out}",
-                       FOUNDRY_CACHE_PATH=f"cache-{out}", FOUNDRY_DYNAMIC_TEST_LINKING=str(not whole).lower())
-    if own is not None:
-        # `--match-path` would have forge compile everything first to see what there is.
-        kept = OWN[own].split()
-        others = [f"test/unit/{file.name}" for file in (ROOT / "test/unit").iterdir() if file.name[:-6] not in kept]
-        environment["FOUNDRY_SKIP"] = json.dumps([*SKIPPED, "test/Vectors.t.sol", *others])
-    command = [str(FORGE), "test", "--fail-fast"]
-    group = subprocess.Popen(command, cwd=contracts, env=environment, text=True,
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (LOOPS, LOOPS)))
-    output, _ = group.communicate()
-    return group.returncode, output
+class Copy:
+    """The folder with what it reads beside it, its warm solc on a socket, and the runs that were seen to pass in it.
 
+    Its methods are for one thread at a time. node_modules is not written to.
+    """
 
-@contextlib.contextmanager
-def changed(mutant):
-    text = mutant.file.read_bytes()
-    mutant.file.write_bytes(text[: mutant.start] + mutant.new.encode() + text[mutant.end:])
-    try:
-        yield
-    finally:
-        mutant.file.write_bytes(text)
+    def __init__(self, to):
+        self.contracts, self.socket = to / "contracts", to / "solc"
+        self.used, self.server, self.sound, self.ended = 0, None, set(), False
+        skip = shutil.ignore_patterns("node_modules", "out*", "cache*", "broadcast", "deployments")
+        shutil.copytree(ROOT, self.contracts, ignore=skip)
+        # Tests that call a library themselves would be compiled anew with each of its mutants; this way only the reader is.
+        (self.contracts / "test/Reader.sol").rename(self.contracts / "src/Reader.sol")
+        (self.contracts / "test/Reader.sol").write_text('pragma solidity 0.8.37;\nimport {Reader} from "../src/Reader.sol";\n')
+        (self.contracts / "node_modules").symlink_to(ROOT / "node_modules")
+        (to / "tests").symlink_to(ROOT.parent / "tests")
 
-
-def judge(mutant, contracts, compiler, explained, sound):
-    """Runs ever more tests until one fails; `sound` are the runs that were seen to pass without a mutant."""
-    own = mutant.contract
-    runs = [(own, False), (None, False)]
-    if not explained:
-        # A test that makes a contract only to see it refuse still has the old one in itself.
-        runs.append((own, True))
-    for run in runs:
-        if run not in sound:
-            code, output = forge(contracts, compiler.get(), *run)
-            if code != 0:
-                sys.exit(f"{output}\nThe tests fail without a mutant.")
-            sound.add(run)
-        with changed(mutant):
-            code, output = forge(contracts, compiler.get(), *run)
-        if code != 0:
-            return NOT_COMPILED if "Compiler run failed" in output else CAUGHT
-    return LIVES
-
-
-class Compiler:
-    """A warm solc on a socket; made anew now and then, as its memory only grows."""
-
-    def __init__(self, contracts):
-        self.contracts, self.socket, self.used, self.server = contracts, contracts.parent / "solc", 0, None
-
-    def get(self):
+    def compiler(self):
+        """Made anew now and then, as its memory only grows."""
         self.used += 1
         if self.server is None or self.used % 300 == 0:
             self.end()
@@ -211,13 +164,61 @@ class Compiler:
             self.server = subprocess.Popen(command, cwd=self.contracts, stdin=subprocess.PIPE)
             while not self.socket.exists():
                 time.sleep(0.05)
-        return self.socket
+        return str(self.socket)
 
     def end(self):
         if self.server is not None:
             self.server.stdin.close()
             self.server.wait()
             self.socket.unlink(missing_ok=True)
+
+    def forge(self, own, whole):
+        """Runs all tests, or those of one contract; `whole` compiles them anew, with the contracts in them."""
+        out = f"{own or 'mutate'}{'-whole' if whole else ''}"
+        environment = dict(os.environ, FOUNDRY_PROFILE="mutate", SOLC_SOCKET=self.compiler(), FOUNDRY_OUT=f"out-{out}",
+                           FOUNDRY_CACHE_PATH=f"cache-{out}", FOUNDRY_DYNAMIC_TEST_LINKING=str(not whole).lower())
+        if own is not None:
+            # `--match-path` would have forge compile everything first to see what there is.
+            kept = OWN[own].split()
+            others = [f"test/unit/{file.name}" for file in (ROOT / "test/unit").iterdir() if file.name[:-6] not in kept]
+            environment["FOUNDRY_SKIP"] = json.dumps([*SKIPPED, "test/Vectors.t.sol", *others])
+        command = ["sh", "-c", f'ulimit -t {LOOPS}; exec "$0" test --fail-fast', str(FORGE)]
+        done = subprocess.run(command, cwd=self.contracts, env=environment, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.returncode, done.stdout
+
+    @contextlib.contextmanager
+    def changed(self, mutant):
+        file = self.contracts / mutant.file
+        text = file.read_bytes()
+        file.write_bytes(text[: mutant.start] + mutant.new.encode() + text[mutant.end:])
+        try:
+            yield
+        finally:
+            file.write_bytes(text)
+
+    def judge(self, mutant, explained):
+        """Runs ever more tests until one fails."""
+        own = mutant.contract
+        runs = [(own, False), (None, False)]
+        if not explained:
+            # A test that makes a contract only to see it refuse still has the old one in itself.
+            runs.append((own, True))
+        for run in runs:
+            if run not in self.sound:
+                code, output = self.forge(*run)
+                if code != 0:
+                    raise Unsound(f"{output}\nThe tests fail without a mutant.")
+                self.sound.add(run)
+            with self.changed(mutant):
+                code, output = self.forge(*run)
+            if code != 0:
+                return NOT_COMPILED if "Compiler run failed" in output else CAUGHT
+        return LIVES
+
+
+class Unsound(Exception):
+    """The tests fail as they are: nothing can be said of a mutant."""
 
 
 def main():
@@ -232,61 +233,94 @@ def main():
             parser.error(f"there is no contract {name}; there are {', '.join(CONTRACTS)}")
     known = listed(LIST)
     again = listed(options.again) if options.again else None
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        contracts = copy(pathlib.Path(folder).resolve())
-        compiler = Compiler(contracts)
-        try:
-            return run(options, names, known, again, contracts, compiler)
-        finally:
-            compiler.end()
-
-
-def run(options, names, known, again, contracts, compiler):
     os.environ["PATH"] = f"{FORGE.parent}:{os.environ['PATH']}"
-    os.chdir(contracts)
-    os.environ["SOLC_SOCKET"] = str(compiler.get())
-    todo = mutants(Slither(str(contracts), disable_solc_warnings=True), contracts, names)
+    with contextlib.ExitStack() as stack:
+        copies = []
+        for _ in range(os.cpu_count() or 1):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mutants-"))
+            copies.append(Copy(pathlib.Path(folder).resolve()))
+            stack.callback(copies[-1].end)
+        return run(options, names, known, again, copies)
+
+
+def run(options, names, known, again, copies):
+    os.chdir(copies[0].contracts)
+    os.environ["SOLC_SOCKET"] = copies[0].compiler()
+    todo = mutants(copies[0].contracts, names)
     if again is not None:
         todo = [mutant for mutant in todo if row(mutant) in again]
     print(f"{len(todo)} mutants of {', '.join(names)}", flush=True)
     if options.list:
         print(collections.Counter((m.contract, m.mutator) for m in todo))
         return 0
-    sound = set()
-    counts = collections.defaultdict(collections.Counter)
-    dead_lines, unexplained, lived = set(), [], set()
     began = time.monotonic()
-    for name, group in itertools.groupby(enumerate(todo, 1), lambda entry: entry[1].contract):
-        for number, mutant in group:
-            place = (mutant.contract, mutant.line)
-            if place in dead_lines:
-                continue
-            why = known.get(row(mutant))
-            verdict = judge(mutant, contracts, compiler, why is not None, sound)
-            counts[name][verdict] += 1
-            if verdict == LIVES:
-                if mutant.mutator == "CR":
-                    dead_lines.add(place)
-                lived.add(row(mutant))
-                if why is None:
-                    unexplained.append(mutant)
-                _, mutator, old, new = row(mutant)
-                print(f"{number}/{len(todo)} {name}.sol:{mutant.line} [{mutator}] `{old}` ==> `{new}` lives: "
-                      f"{why or 'NOT EXPLAINED'}", flush=True)
-        score(name, counts[name])
-    total = collections.Counter()
-    for count in counts.values():
-        total.update(count)
+    total, lived = judge_all(todo, known, copies)
     score("all", total)
     print(f"{time.monotonic() - began:.0f} s, {total[NOT_COMPILED]} more did not compile")
-    gone = [key for key in known if key[0] in names and key not in lived]
     if again is None:
-        for key in gone:
-            print("no longer lives, take it out of mutation.md:", " | ".join(key))
-    for mutant in unexplained:
-        print("| " + " | ".join([mutant.contract, mutant.mutator, *(f"`{cell}`" for cell in row(mutant)[2:])]) + " | ? |")
+        for key in known:
+            if key[0] in names and key not in lived:
+                print("no longer lives, take it out of mutation.md:", " | ".join(key))
+    unexplained = [key for key in lived if key not in known]
+    for contract, mutator, old, new in unexplained:
+        print(f"| {contract} | {mutator} | `{old}` | `{new}` | ? |")
     print(f"mutation score: {total[CAUGHT]} of {total[CAUGHT] + total[LIVES]} caught, {len(unexplained)} not explained")
     return 1 if unexplained else 0
+
+
+def judge_all(todo, known, copies):
+    """Judges the mutants of several contracts at a time, those of the contract with most first.
+
+    Returns how many were caught, live or do not compile, and the rows of those that live.
+    """
+    groups = [list(group) for _, group in itertools.groupby(todo, lambda mutant: mutant.contract)]
+    groups.sort(key=len, reverse=True)
+    free = queue.SimpleQueue()
+    for copy in copies:
+        free.put(copy)
+
+    def judge(group):
+        copy = free.get()
+        try:
+            return judge_contract(group, known, copy)
+        finally:
+            free.put(copy)
+
+    total, lived = collections.Counter(), {}
+    with concurrent.futures.ThreadPoolExecutor(len(copies)) as pool:
+        waiting = [pool.submit(judge, group) for group in groups]
+        try:
+            for ended in concurrent.futures.as_completed(waiting):
+                count, rows = ended.result()
+                total.update(count)
+                lived.update(dict.fromkeys(rows))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for copy in copies:
+                copy.ended = True
+            raise
+    return total, lived
+
+
+def judge_contract(group, known, copy):
+    count, dead_lines, lived = collections.Counter(), set(), []
+    for number, mutant in enumerate(group, 1):
+        if copy.ended:
+            break
+        if mutant.line in dead_lines:
+            continue
+        key = row(mutant)
+        verdict = copy.judge(mutant, key in known)
+        count[verdict] += 1
+        if verdict == LIVES:
+            if mutant.mutator == "CR":
+                dead_lines.add(mutant.line)
+            lived.append(key)
+            name, mutator, old, new = key
+            print(f"{number}/{len(group)} {name}.sol:{mutant.line} [{mutator}] `{old}` ==> `{new}` lives: "
+                  f"{known.get(key, 'NOT EXPLAINED')}", flush=True)
+    score(group[0].contract, count)
+    return count, lived
 
 
 def score(name, count):
@@ -296,4 +330,7 @@ def score(name, count):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Unsound as unsound:
+        sys.exit(str(unsound))
