@@ -19,7 +19,7 @@ contract Fallback {
 contract IdentityTest is Providers {
     // ------------------------------------------------------------------------------------------------ identity
 
-    /// The layout of protocol.md 2.2 and 2.3, by hand: another key, chain, registry or payee is another message.
+    /// The layout of the protocol, sections 2.2 and 2.3, by hand: another key, chain, registry or payee is another message.
     function test_names_and_binds_as_the_protocol_says() public view {
         (bytes32 qx, bytes32 qy) = rootOf(ROOT);
         bytes memory pid = bytes.concat("pam1 pid", hex"0001", uint256(qy) % 2 == 0 ? bytes1(0x02) : bytes1(0x03), qx);

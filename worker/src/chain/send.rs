@@ -64,7 +64,8 @@ impl Sender<'_> {
         node.provider.call(request.clone()).block(LATEST.into()).await.map_err(refusal)?;
         let estimate = node.provider.estimate_gas(request.clone()).block(LATEST.into()).await.map_err(refusal)?;
         let fees = node.provider.estimate_eip1559_fees().await.map_err(words)?;
-        let price = node.provider.get_gas_price().await.map_err(words)?;
+        // A node suggests what it likes; charged is never more than what is bid.
+        let price = node.provider.get_gas_price().await.map_err(words)?.min(fees.max_fee_per_gas);
         let limit = estimate.saturating_add(estimate.saturating_mul(MARGIN_PERCENT) / 100);
         let cost = |gas: u64, price: u128| Ether(U256::from(gas).saturating_mul(U256::from(price)));
         let most = cost(limit, fees.max_fee_per_gas);
