@@ -21,6 +21,7 @@ import pathlib
 import queue
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,7 @@ LIST = ROOT / "mutation.md"
 CAUGHT, LIVES, NOT_COMPILED = "caught", "lives", "does not compile"
 # A mutant may loop: the tests take a second of computing.
 LOOPS = 30
+TOO_LONG = (signal.SIGXCPU, signal.SIGKILL)
 
 Mutant = collections.namedtuple("Mutant", "contract file line mutator start end old new")
 
@@ -212,13 +214,18 @@ class Copy:
                 self.sound.add(run)
             with self.changed(mutant):
                 code, output = self.forge(*run)
-            if code != 0:
-                return NOT_COMPILED if "Compiler run failed" in output else CAUGHT
+            if code == 0:
+                continue
+            if "Compiler run failed" in output:
+                return NOT_COMPILED
+            if "[FAIL" in output or -code in TOO_LONG:
+                return CAUGHT
+            raise Unsound(f"{output}\nforge ended with {code}, and no test of a mutant failed.")
         return LIVES
 
 
 class Unsound(Exception):
-    """The tests fail as they are: nothing can be said of a mutant."""
+    """The tests fail as they are, or did not run: nothing can be said of a mutant."""
 
 
 def main():
