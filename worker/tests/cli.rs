@@ -75,6 +75,18 @@ impl Drop for Running {
 }
 
 #[test]
+fn a_key_that_is_typed_is_not_said_again() {
+    let machine = Machine::new();
+    for key in ["ab".repeat(32), format!("0x{}", "1F".repeat(32)), format!(" 0X{}", "00".repeat(32))] {
+        let Output { status, stdout, stderr } =
+            machine.command(&[], &["chain", "account", "import", &key]).output().unwrap();
+        let said = String::from_utf8_lossy(&stderr) + String::from_utf8_lossy(&stdout);
+        assert!(!status.success() && said.contains("is a file with one") && !said.contains(&key[4..]), "{said}");
+    }
+    machine.check(&[], &["chain", "account", "import", "nowhere"], 1, &["nowhere cannot be read"]);
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_fix() {
     let machine = Machine::new();
     machine.check(&[("ENABLE_ENCRYPTION", "false")], &["run"], 2, &["is refused", "sealed end to end", "to fix"]);

@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 
 /// More is neither a keystore nor a key.
 const MAX_BYTES: u64 = 64 * 1024;
+/// Of a key in hexadecimal.
+const KEY_DIGITS: usize = 64;
 
 /// An account whose key is still closed.
 pub struct Account {
@@ -82,6 +84,7 @@ pub fn execute(command: &command::Account, settings: &Settings) -> Result<(), Fa
             println!("send it ETH for gas, and INFERENCE to stake");
         }
         command::Account::Import { file } => {
+            refuse_key(file)?;
             refuse_second(&path)?;
             let text = read(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
             let said = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
@@ -111,6 +114,20 @@ pub fn execute(command: &command::Account, settings: &Settings) -> Result<(), Fa
 /// A key in hexadecimal, alone in its file.
 fn raw(text: &str) -> Option<PrivateKeySigner> {
     text.trim().parse().ok()
+}
+
+/// A key where a file should be named is not said again. It stands in the shell's history already, and stood for all to
+/// read in the list of processes.
+fn refuse_key(file: &Path) -> Result<(), Failure> {
+    let Some(text) = file.to_str().map(str::trim) else { return Ok(()) };
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    if digits.len() == KEY_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("this is a key, and what is asked for is a file with one\n  to fix: take this key for known to others now and \
+                    move what it holds; make a new account with `worker chain account new`, or write another key into a \
+                    file that only you can read, and name the file"
+            .into());
+    }
+    Ok(())
 }
 
 fn refuse_second(path: &Path) -> Result<(), Failure> {
