@@ -98,10 +98,7 @@ async fn an_operator_registers_stakes_and_leaves() {
     // Tried, and nothing sent.
     let height = chain.provider.get_block_number().await.unwrap();
     let said = operator.done("chain register --dry-run", &["gas at", "gwei", "ETH, at most", "nothing is sent"]);
-    let costs: Vec<f64> = said
-        .split(" ETH")
-        .filter_map(|before| before.rsplit(' ').next()?.parse().ok())
-        .collect();
+    let costs: Vec<f64> = said.split(" ETH").filter_map(|before| before.rsplit(' ').next()?.parse().ok()).collect();
     assert!(costs.len() == 2 && costs[0] <= costs[1], "{costs:?} of: {said}");
     operator.refused("chain register", &["nobody is here to confirm", "--yes"]);
     operator
