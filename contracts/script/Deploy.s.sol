@@ -5,12 +5,12 @@ import {Script} from "forge-std/Script.sol";
 import {Deployment} from "./Deployment.sol";
 
 /// @title Deploys everything and writes the addresses as JSON.
-/// @notice FOUNDRY_PROFILE=gas forge script script/Deploy.s.sol --rpc-url URL --broadcast, with a wallet option of forge.
-/// PROFILE names a file of script/profiles ("demo" without it), OUT the file that is written
-/// ("deployments/<chain id>.json" without it).
+/// @notice PROFILE=production FOUNDRY_PROFILE=gas forge script script/Deploy.s.sol --rpc-url URL --broadcast, with a wallet
+/// option of forge. PROFILE names a file of script/profiles, OUT the file that is written ("deployments/<chain id>.json"
+/// without it).
 contract Deploy is Script, Deployment {
     function run() external returns (Contracts memory c) {
-        Profile memory p = profile(vm.envOr("PROFILE", string("demo")));
+        Profile memory p = profile(vm.envString("PROFILE"));
         string memory out = vm.envOr("OUT", string.concat("deployments/", vm.toString(block.chainid), ".json"));
         vm.startBroadcast();
         (, address maker,) = vm.readCallers();

@@ -224,9 +224,10 @@ contract InferenceChannels is Ledger {
         _close(id, payer);
     }
 
-    /// @notice Anyone closes with the payee's word: it gets `cumulative` in all, the payer's balance the rest. The
-    /// voucher of the payer's side must cover what is beyond the claims so far. The consent has no end, as MPP's has none:
-    /// a payee that gave one takes no voucher of the channel any more, for whoever has it can close at any time.
+    /// @notice Anyone closes with the payee's word: it gets `cumulative` in all, or what it had claimed where that is more;
+    /// the payer's balance gets the rest. The voucher of the payer's side must cover what is beyond the claims so far. The
+    /// consent has no end, as MPP's has none: a payee that gave one takes no voucher of the channel any more, for whoever has
+    /// it can close at any time.
     function closeWithConsent(
         Key calldata key,
         uint128 cumulative,

@@ -34,7 +34,7 @@ contract InferenceGovernor is
         uint48 votingDelay;
         /// How long is voted; no vote can make it shorter.
         uint32 votingPeriod;
-        /// How long is voted at least after the quorum is reached.
+        /// How long is voted at least after the quorum is reached; no vote can make it shorter.
         uint48 lateQuorumExtension;
         /// Votes a proposer needs.
         uint256 proposalThreshold;
@@ -47,7 +47,7 @@ contract InferenceGovernor is
 
     /// No vote can make any delay longer.
     uint256 public constant MAX_DELAY = 30 days;
-    /// No vote can ask more of a proposer: a thousandth part, ten times, of the supply of one billion.
+    /// No vote can ask more of a proposer: one in a hundred of the supply of one billion.
     uint256 public constant MAX_THRESHOLD = 10_000_000e18;
     /// Between these the quorum stays, in percent of the supply.
     uint256 public constant MIN_QUORUM = 1;
@@ -57,6 +57,7 @@ contract InferenceGovernor is
 
     uint48 public immutable MIN_VOTING_DELAY;
     uint32 public immutable MIN_VOTING_PERIOD;
+    uint48 public immutable MIN_EXTENSION;
     /// From then on nobody is guardian, whatever is voted.
     uint48 public immutable GUARDIAN_UNTIL;
 
@@ -78,6 +79,7 @@ contract InferenceGovernor is
         require(rules.votingDelay != 0, OutOfBounds(rules.votingDelay, 1, MAX_DELAY));
         MIN_VOTING_DELAY = rules.votingDelay;
         MIN_VOTING_PERIOD = rules.votingPeriod;
+        MIN_EXTENSION = rules.lateQuorumExtension;
         _bound(rules.guardianUntil, 0, block.timestamp + MAX_GUARDIAN_TIME);
         GUARDIAN_UNTIL = rules.guardianUntil;
         _setProposalGuardian(rules.guardian);
@@ -138,7 +140,7 @@ contract InferenceGovernor is
     }
 
     function _setLateQuorumVoteExtension(uint48 extension) internal override {
-        _bound(extension, 0, MAX_DELAY);
+        _bound(extension, MIN_EXTENSION, MAX_DELAY);
         super._setLateQuorumVoteExtension(extension);
     }
 

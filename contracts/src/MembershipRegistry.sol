@@ -47,7 +47,7 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
     bytes32 internal constant INVITATION_TYPE = keccak256(
         "Invitation(address sponsor,address key,uint16 tier,uint32 validUntil,uint96 fee,uint40 deadline)"
     );
-    bytes32 internal constant ACCEPT_TYPE = keccak256("Accept(address sponsor,uint256 commitment)");
+    bytes32 internal constant ACCEPT_TYPE = keccak256("Accept(bytes32 invitation,uint256 commitment)");
     bytes32 internal constant EXIT_TYPE = keccak256("Exit(uint256 commitment,uint96 fee,uint40 deadline)");
 
     uint16 public constant MAX_TIER = 64;
@@ -242,7 +242,7 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
     }
 
     /// @notice A seat that the sponsor's deposit covers: by the sponsor's signature over the invitation and the invited
-    /// key's over the commitment, sent by anyone. The sponsor is its payer: it may end it, and a slash takes its deposit.
+    /// key's over that invitation's digest and the commitment, sent by anyone. The sponsor is its payer: it may end it, and a slash takes its deposit.
     function joinByInvitation(
         uint256 commitment,
         Invitation calldata i,
@@ -257,7 +257,7 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
             keccak256(abi.encode(INVITATION_TYPE, i.sponsor, i.key, i.tier, i.validUntil, i.fee, i.deadline))
         );
         require(SignatureChecker.isValidSignatureNow(i.sponsor, invited, signature), BadSignature());
-        bytes32 accepted = _hashTypedData(keccak256(abi.encode(ACCEPT_TYPE, i.sponsor, commitment)));
+        bytes32 accepted = _hashTypedData(keccak256(abi.encode(ACCEPT_TYPE, invited, commitment)));
         require(i.key != address(0) && ECDSA.tryRecover(accepted, r, vs) == i.key, BadSignature());
         invitationSpent[i.sponsor][i.key] = true;
         emit InvitationSpent(i.sponsor, i.key);

@@ -131,9 +131,10 @@ contract ProviderRegistry is Courts, Funding, Votes {
         _onlyOwner(providerId);
         require(owner != address(0), ZeroAddress());
         holders[providerId].owner = owner;
+        // First: a delegation moves the votes of all that the account has, which is not said right in between.
+        _delegateToSelf(owner);
         uint256 amount = stakeOf(providerId);
         units[msg.sender] -= amount;
-        _delegateToSelf(owner);
         units[owner] += amount;
         _transferVotingUnits(msg.sender, owner, amount);
         emit OwnerSet(providerId, owner);

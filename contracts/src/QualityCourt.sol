@@ -39,9 +39,21 @@ contract QualityCourt is Funding {
         Status status;
     }
 
+    /// What cases took of a stake since the first of them.
+    struct Taken {
+        uint96 amount;
+        uint40 since;
+    }
+
+    /// After a fault: until when the next one does not slash at once, and the stake that this spares.
+    struct Pause {
+        uint40 until;
+        uint96 spared;
+    }
+
     /// Of a slash, the reporter's part; the rest goes to the treasury. Small, so that no provider gains by its own report.
     uint256 public constant REPORTER_BPS = 1_000;
-    /// No vote can let one case or fault take more of a stake.
+    /// No vote can let one fault, or all cases of one time to leave, take more of a stake.
     uint256 public constant MAX_SLASH_BPS = 5_000;
     /// Nor make a case last longer.
     uint256 public constant MAX_RESPONSE = 14 days;
@@ -65,8 +77,8 @@ contract QualityCourt is Funding {
     mapping(address account => uint256) public owed;
     /// Faults that were punished: one fault, one slash.
     mapping(bytes32 fault => bool) public punished;
-    /// From when a provider's next fault slashes at once; until then faults are for cases, or wait.
-    mapping(bytes32 providerId => uint256) public faultsFrom;
+    mapping(bytes32 providerId => Taken) internal taken;
+    mapping(bytes32 providerId => Pause) internal pauses;
     /// In which block evidence was announced.
     mapping(bytes32 commitment => uint256) public announced;
 
@@ -165,7 +177,7 @@ contract QualityCourt is Funding {
         require(c.answered || block.timestamp > c.answerBy, TooEarly());
         require(block.timestamp <= c.decideBy, TooLate());
         if (upheld) {
-            _end(id, c, Status.Upheld, c.reporter, _slash(c.providerId, c.reporter, c.slashBps));
+            _end(id, c, Status.Upheld, c.reporter, _slash(c.providerId, c.reporter, _take(c.providerId, c.slashBps)));
         } else {
             _end(id, c, Status.Dismissed, REGISTRY.ownerOf(c.providerId), 0);
         }
@@ -237,6 +249,13 @@ contract QualityCourt is Funding {
         return cases[id];
     }
 
+    /// @notice From when a provider's next fault slashes at once; until then faults are for cases, or wait. A stake that has
+    /// grown since the last one is not spared: a fault of one's own on a small stake is no shield for a large one.
+    function faultsFrom(bytes32 providerId) public view returns (uint256) {
+        Pause memory p = pauses[providerId];
+        return REGISTRY.stakeOf(providerId) > p.spared ? 0 : p.until;
+    }
+
     /// @notice What a reporter announces before it shows two objects.
     function evidence(address reporter, bytes calldata first, bytes calldata second) public pure returns (bytes32) {
         return keccak256(abi.encode(reporter, keccak256(first), keccak256(second)));
@@ -257,11 +276,25 @@ contract QualityCourt is Funding {
         if (--openCases[c.providerId] == 0 && REGISTRY.court() == address(this)) REGISTRY.unfreeze(c.providerId);
     }
 
+    /// What a case takes. Cases together take no more than one may, until whoever left at the first of them is out: else one
+    /// vote could uphold many and take all.
+    function _take(bytes32 providerId, uint256 slashBps) private returns (uint256 amount) {
+        Taken memory t = taken[providerId];
+        if (block.timestamp > t.since + uint256(REGISTRY.unbonding()) + MAX_RESPONSE + MAX_DECISION) {
+            t = Taken(0, uint40(block.timestamp));
+        }
+        uint256 stake = REGISTRY.stakeOf(providerId);
+        amount = stake * slashBps / BPS;
+        uint256 most = (stake + t.amount) * MAX_SLASH_BPS / BPS;
+        uint256 room = most > t.amount ? most - t.amount : 0;
+        if (amount > room) amount = room;
+        taken[providerId] = Taken(uint96(t.amount + amount), t.since);
+    }
+
     /// Takes a part of the stake. The reporter's part waits here, so that a reporter without code can be paid and one with
     /// code stops nothing.
-    function _slash(bytes32 providerId, address reporter, uint256 slashBps) private returns (uint96 amount) {
-        uint256 stake = REGISTRY.stakeOf(providerId);
-        amount = uint96(stake * slashBps / BPS);
+    function _slash(bytes32 providerId, address reporter, uint256 whole) private returns (uint96 amount) {
+        amount = uint96(whole);
         uint96 reward = uint96(uint256(amount) * REPORTER_BPS / BPS);
         if (reward != 0) {
             owed[reporter] += reward;
@@ -279,10 +312,11 @@ contract QualityCourt is Funding {
         (root.x, root.y) = REGISTRY.rootKey(providerId);
     }
 
-    /// A revoked key may be in other hands, and a long expired one too: what it signs is a matter for a case.
+    /// A revoked key may be in other hands, and a long expired one too: what it signs is a matter for a case. The highest
+    /// number revokes every key, itself too: an owner whose root key is stolen can say that nothing is its own any more.
     function _judge(bytes32 providerId, Pam1.Cert memory cert) private view {
         uint32 least = REGISTRY.minOpSeq(providerId);
-        require(cert.opSeq >= least, KeyRevoked(cert.opSeq, least));
+        require(cert.opSeq >= least && least != type(uint32).max, KeyRevoked(cert.opSeq, least));
         require(block.timestamp <= uint256(cert.notAfter) + MAX_EVIDENCE_AGE, EvidenceTooOld());
     }
 
@@ -292,13 +326,16 @@ contract QualityCourt is Funding {
     {
         require(hash != otherHash, SameContent());
         require(!punished[fault], AlreadyPunished(fault));
-        require(REGISTRY.stakeOf(providerId) != 0, NoStake());
+        uint256 stake = REGISTRY.stakeOf(providerId);
+        require(stake != 0, NoStake());
         // Whoever has a stolen key makes as many faults as it likes: after the first the owner has a whole unbonding to notice
         // and a whole one to be out with the rest. An honest reporter of a second fault waits, or opens a case.
-        require(block.timestamp >= faultsFrom[providerId], FaultTooSoon(faultsFrom[providerId]));
+        uint256 from = faultsFrom(providerId);
+        require(block.timestamp >= from, FaultTooSoon(from));
         punished[fault] = true;
-        faultsFrom[providerId] = block.timestamp + 2 * uint256(REGISTRY.unbonding());
-        slashed = _slash(providerId, msg.sender, _upTo(Keys.SLASH_BPS, MAX_SLASH_BPS));
+        slashed = _slash(providerId, msg.sender, stake * _upTo(Keys.SLASH_BPS, MAX_SLASH_BPS) / BPS);
+        pauses[providerId] =
+            Pause(uint40(block.timestamp + 2 * uint256(REGISTRY.unbonding())), uint96(stake - slashed));
         emit FaultProven(providerId, fault, msg.sender, slashed);
     }
 

@@ -11,8 +11,8 @@ import {ProviderRegistry} from "./ProviderRegistry.sol";
 /// @notice Shares are fixed at construction. Whatever ERC-20 stands here belongs to the holders by their shares, and each
 /// takes its own out, when and where it likes; one that cannot be paid holds nobody up. As the payee of channels it is paid
 /// by `InferenceChannels.payoutOf(splitter)`, which anyone may send.
-/// @dev The operator has two powers: to bind the splitter as a provider's payee, and to close channels in the payers'
-/// favour. It can move no token, which is also why the splitter answers no ERC-1271: a signature in its name could.
+/// @dev The operator has three powers: to bind the splitter as a provider's payee, to release the stake of one, and to close
+/// channels in the payers' favour. It can move no token, which is also why the splitter answers no ERC-1271: a signature in its name could.
 contract RevenueSplitter is ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 

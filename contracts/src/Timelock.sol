@@ -17,16 +17,18 @@ contract Timelock is TimelockController {
 
     /// No vote can make the delay shorter.
     uint256 public immutable MIN_DELAY;
-    /// Nor longer: governance must be able to decide a case in time.
-    uint256 public constant MAX_DELAY = 30 days;
+    /// Nor longer than twice that, or stakes would be out before it is over.
+    uint256 public immutable MAX_DELAY;
+    uint256 private constant MAX_FIRST = 15 days;
 
     error DelayOutOfBounds(uint256 delay, uint256 min, uint256 max);
 
     constructor(uint256 delay, address governor, Call[] memory first)
         TimelockController(delay, _only(governor), _only(address(0)), address(0))
     {
-        require(delay != 0 && delay <= MAX_DELAY, DelayOutOfBounds(delay, 1, MAX_DELAY));
+        require(delay != 0 && delay <= MAX_FIRST, DelayOutOfBounds(delay, 1, MAX_FIRST));
         MIN_DELAY = delay;
+        MAX_DELAY = 2 * delay;
         for (uint256 i; i < first.length; ++i) {
             Address.functionCall(first[i].target, first[i].data);
         }

@@ -12,7 +12,7 @@ use alloy_sol_types::{Eip712Domain, SolStruct, SolValue as _, eip712_domain, sol
 mod signed {
     use super::sol;
     sol! {
-        struct Accept { address sponsor; uint256 commitment; }
+        struct Accept { bytes32 invitation; uint256 commitment; }
         struct Exit { uint256 commitment; uint96 fee; uint40 deadline; }
     }
 }
@@ -44,10 +44,10 @@ impl Members {
         self.digest(invitation)
     }
 
-    /// What an invitation's key signs to take the seat for `commitment`.
+    /// What an invitation's key signs to take the seat for `commitment`, by that invitation and no other.
     #[must_use]
-    pub fn accept(&self, sponsor: Address, commitment: U256) -> B256 {
-        self.digest(&signed::Accept { sponsor, commitment })
+    pub fn accept(&self, invitation: &Invitation, commitment: U256) -> B256 {
+        self.digest(&signed::Accept { invitation: self.invitation(invitation), commitment })
     }
 
     /// What a seat's payer signs to end it by somebody else's transaction.
@@ -76,7 +76,7 @@ pub(crate) fn vectors() -> Vec<(&'static str, B256)> {
         Invitation { sponsor, key: Address::repeat_byte(0x55), tier: 2, validUntil: 20_000, fee, deadline };
     vec![
         ("invitation", members.invitation(&invitation)),
-        ("accept", members.accept(sponsor, commitment)),
+        ("accept", members.accept(&invitation, commitment)),
         ("exit", members.exit(commitment, fee, deadline)),
         ("joiningNonce", Members::joining_nonce(commitment, 2, fee)),
     ]

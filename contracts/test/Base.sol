@@ -73,6 +73,23 @@ abstract contract Base is Test {
         return abi.encodePacked(r, s, v);
     }
 
+    /// The other signature of the same key over the same hash, which anybody can make of the first.
+    function malleable(bytes memory word) internal pure returns (bytes memory) {
+        (bytes32 r, uint256 s, uint8 v) = parts(word);
+        return abi.encodePacked(r, 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141 - s, v ^ 7);
+    }
+
+    /// Whether the chain's own `ecrecover`, which takes both, names `by`.
+    function recovers(address by, bytes32 structHash, bytes memory word) internal view returns (bool) {
+        (bytes32 r, uint256 s, uint8 v) = parts(word);
+        return ecrecover(channels.hashTypedData(structHash), v, r, bytes32(s)) == by;
+    }
+
+    function parts(bytes memory word) private pure returns (bytes32 r, uint256 s, uint8 v) {
+        (r, s) = abi.decode(word, (bytes32, uint256));
+        v = uint8(word[64]);
+    }
+
     /// An ERC-3009 authorization of `by` to `to`.
     function authorized(Person memory by, address to, uint256 value, bytes32 nonce)
         internal

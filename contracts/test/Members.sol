@@ -61,21 +61,30 @@ abstract contract Members is Providers {
         return abi.encodePacked(r, s, v);
     }
 
-    function invites(MembershipRegistry.Invitation memory i) internal view returns (bytes memory) {
+    function hashOf(MembershipRegistry.Invitation memory i) private pure returns (bytes32) {
         bytes32 kind = keccak256(
             "Invitation(address sponsor,address key,uint16 tier,uint32 validUntil,uint96 fee,uint40 deadline)"
         );
-        return typed(sponsor, keccak256(abi.encode(kind, i.sponsor, i.key, i.tier, i.validUntil, i.fee, i.deadline)));
+        return keccak256(abi.encode(kind, i.sponsor, i.key, i.tier, i.validUntil, i.fee, i.deadline));
     }
 
-    function accepts(uint256 commitment) internal view returns (bytes32 r, bytes32 vs) {
-        bytes32 kind = keccak256("Accept(address sponsor,uint256 commitment)");
-        return vm.signCompact(invited.key, members.hashTypedData(keccak256(abi.encode(kind, sponsor.at, commitment))));
+    function invites(MembershipRegistry.Invitation memory i) internal view returns (bytes memory) {
+        return typed(sponsor, hashOf(i));
+    }
+
+    function accepts(MembershipRegistry.Invitation memory i, uint256 commitment)
+        internal
+        view
+        returns (bytes32 r, bytes32 vs)
+    {
+        bytes32 kind = keccak256("Accept(bytes32 invitation,uint256 commitment)");
+        bytes32 hash = keccak256(abi.encode(kind, members.hashTypedData(hashOf(i)), commitment));
+        return vm.signCompact(invited.key, members.hashTypedData(hash));
     }
 
     function byInvitation(uint256 commitment, MembershipRegistry.Invitation memory i) internal {
         bytes memory signature = invites(i);
-        (bytes32 r, bytes32 vs) = accepts(commitment);
+        (bytes32 r, bytes32 vs) = accepts(i, commitment);
         vm.prank(relayer);
         members.joinByInvitation(commitment, i, signature, r, vs);
     }

@@ -79,8 +79,9 @@ contract RegistryHandler is Providers {
     }
 
     function delegate(uint256 who, uint256 whom) external {
+        whom %= PEOPLE + 1;
         vm.prank(owners[who % PEOPLE].at);
-        registry.delegate(owners[whom % PEOPLE].at);
+        registry.delegate(whom == PEOPLE ? address(0) : owners[whom].at);
     }
 
     function freeze(uint256 which, bool on) external {
@@ -103,23 +104,24 @@ contract RegistryHandler is Providers {
 
     // ------------------------------------------------------------------------------------------------ what must hold
 
-    /// Votes = stakes = tokens, for all together and for each owner.
+    /// Each has the votes of the stakes of those who delegate to it, and the tokens are the stakes.
     function assert_votes_are_stakes() external view {
-        uint256 votes;
-        uint256 units;
         uint256 stakes;
+        uint256[PEOPLE] memory votes;
         for (uint256 i; i < PEOPLE; ++i) {
-            votes += registry.getVotes(owners[i].at);
-            units += registry.unitsOf(owners[i].at);
-            stakes += registry.stakeOf(ids[i]);
             uint256 own;
             for (uint256 k; k < PEOPLE; ++k) {
                 if (registry.ownerOf(ids[k]) == owners[i].at) own += registry.stakeOf(ids[k]);
             }
             assertEq(registry.unitsOf(owners[i].at), own);
+            stakes += own;
+            for (uint256 k; k < PEOPLE; ++k) {
+                if (registry.delegates(owners[i].at) == owners[k].at) votes[k] += own;
+            }
         }
-        assertEq(votes, stakes);
-        assertEq(units, stakes);
+        for (uint256 i; i < PEOPLE; ++i) {
+            assertEq(registry.getVotes(owners[i].at), votes[i]);
+        }
         assertEq(token.balanceOf(address(registry)), stakes);
     }
 

@@ -58,6 +58,8 @@ contract ClosingTest is Base {
         vm.expectRevert(Ledger.BadSignature.selector);
         channels.closeWithConsent(key, 4e18, row.r, row.vs, forged);
         vm.expectRevert(Ledger.BadSignature.selector);
+        channels.closeWithConsent(key, 4e18, row.r, row.vs, malleable(consent));
+        vm.expectRevert(Ledger.BadSignature.selector);
         channels.closeWithConsent(key, 4e18, row.r, bytes32(uint256(row.vs) ^ 1), consent);
         // A lower sum than it consented to is another message.
         vm.expectRevert(Ledger.BadSignature.selector);
@@ -118,6 +120,8 @@ contract ClosingTest is Base {
         channels.requestCloseFor(key, payer.at, 1e18, FOREVER, word);
         vm.expectRevert(Ledger.BadSignature.selector);
         channels.requestCloseFor(key, session.at, 2e18, FOREVER, word);
+        vm.expectRevert(Ledger.BadSignature.selector);
+        channels.requestCloseFor(key, session.at, 1e18, FOREVER, malleable(word));
         vm.expectRevert(Ledger.Expired.selector);
         channels.requestCloseFor(key, session.at, 1e18, uint40(block.timestamp - 1), word);
         channels.requestCloseFor(key, session.at, 1e18, FOREVER, word);

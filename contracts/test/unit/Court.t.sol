@@ -204,6 +204,57 @@ contract CourtTest is Cases {
         assertEq(bench.owed(reporter.at), 2 * BOND + 360e18);
     }
 
+    /// One vote upholds many cases: together they take no more than one may, until whoever left at the first is out.
+    function test_many_cases_take_half_at_most_in_the_time_to_leave() public {
+        setLaw(Keys.SLASH_BPS, 4_000);
+        uint256[3] memory ids = [opened(), opened(), opened()];
+        for (uint256 i; i < ids.length; ++i) {
+            answered(ids[i]);
+        }
+        decided(ids[0], true);
+        assertEq(registry.stakeOf(id), STAKE * 6 / 10);
+        decided(ids[1], true);
+        assertEq(registry.stakeOf(id), STAKE / 2);
+        uint256 first = block.timestamp;
+        decided(ids[2], true);
+        assertEq(registry.stakeOf(id), STAKE / 2);
+        // What comes in is no shelter, and is at stake by half as well.
+        staked(STAKE);
+        uint256 late = opened();
+        answered(late);
+        decided(late, true);
+        assertEq(registry.stakeOf(id), STAKE);
+        // To its last second, then anew.
+        vm.warp(first + UNBONDING + bench.MAX_RESPONSE() + bench.MAX_DECISION());
+        late = opened();
+        answered(late);
+        decided(late, true);
+        assertEq(registry.stakeOf(id), STAKE);
+        late = opened();
+        answered(late);
+        vm.warp(block.timestamp + 1);
+        decided(late, true);
+        assertEq(registry.stakeOf(id), STAKE * 6 / 10);
+        late = opened();
+        answered(late);
+        decided(late, true);
+        assertEq(registry.stakeOf(id), STAKE / 2);
+    }
+
+    /// What a fault took meanwhile is not there for cases, and leaves nothing below zero.
+    function test_cases_and_faults_take_each_their_part() public {
+        setLaw(Keys.SLASH_BPS, 5_000);
+        uint256 one = opened();
+        uint256 two = opened();
+        answered(one);
+        answered(two);
+        decided(one, true);
+        vm.prank(address(bench));
+        registry.slash(id, STAKE / 4, treasury);
+        decided(two, true);
+        assertEq(registry.stakeOf(id), STAKE / 4);
+    }
+
     function test_nothing_is_left_to_slash() public {
         setLaw(Keys.SLASH_BPS, 0);
         uint256 one = opened();
@@ -303,17 +354,17 @@ contract CourtTest is Cases {
 
     function test_a_case_takes_what_was_voted_when_it_was_opened() public {
         uint256 one = opened();
-        setLaw(Keys.SLASH_BPS, 5_000);
+        setLaw(Keys.SLASH_BPS, 3_000);
         uint256 two = opened();
         assertEq(bench.caseOf(one).slashBps, 2_000);
-        assertEq(bench.caseOf(two).slashBps, 5_000);
+        assertEq(bench.caseOf(two).slashBps, 3_000);
         answered(one);
         answered(two);
         decided(one, true);
         assertEq(registry.stakeOf(id), STAKE - SLASH);
         setLaw(Keys.SLASH_BPS, 100);
         decided(two, true);
-        assertEq(registry.stakeOf(id), (STAKE - SLASH) / 2);
+        assertEq(registry.stakeOf(id), (STAKE - SLASH) * 7 / 10);
     }
 
     function test_needs_every_address() public {

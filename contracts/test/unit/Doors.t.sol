@@ -230,7 +230,7 @@ contract DoorsTest is Members {
         sponsored(PRICE);
         M.Invitation memory i = invitation(2, 0);
         bytes memory signature = invites(i);
-        (bytes32 r, bytes32 vs) = accepts(7);
+        (bytes32 r, bytes32 vs) = accepts(i, 7);
         // Another commitment than the invited key's.
         vm.expectRevert(M.BadSignature.selector);
         members.joinByInvitation(8, i, signature, r, vs);
@@ -262,6 +262,7 @@ contract DoorsTest is Members {
         // More than the sponsor has.
         i = invitation(3, 0);
         signature = invites(i);
+        (r, vs) = accepts(i, 7);
         vm.expectRevert(M.InsufficientBalance.selector);
         members.joinByInvitation(7, i, signature, r, vs);
         // Twice.
@@ -269,9 +270,22 @@ contract DoorsTest is Members {
         byInvitation(7, i);
         sponsored(PRICE);
         signature = invites(i);
-        (r, vs) = accepts(8);
+        (r, vs) = accepts(i, 8);
         vm.expectRevert(M.SpentInvitation.selector);
         members.joinByInvitation(8, i, signature, r, vs);
+    }
+
+    /// Of two invitations for one key, the one that its holder took.
+    function test_nobody_pairs_an_acceptance_with_another_invitation() public {
+        sponsored(2 * PRICE);
+        M.Invitation memory one = invitation(2, 0);
+        M.Invitation memory other = invitation(2, PRICE);
+        (bytes32 r, bytes32 vs) = accepts(one, 7);
+        bytes memory signature = invites(other);
+        vm.expectRevert(M.BadSignature.selector);
+        members.joinByInvitation(7, other, signature, r, vs);
+        signature = invites(one);
+        members.joinByInvitation(7, one, signature, r, vs);
     }
 
     function test_an_invitation_is_good_to_its_last_second_and_day() public {
@@ -284,7 +298,7 @@ contract DoorsTest is Members {
         i.deadline = uint40(block.timestamp);
         i.validUntil = members.today();
         bytes memory signature = invites(i);
-        (bytes32 r, bytes32 vs) = accepts(7);
+        (bytes32 r, bytes32 vs) = accepts(i, 7);
         vm.expectEmit();
         emit M.InvitationSpent(sponsor.at, invited.at);
         members.joinByInvitation(7, i, signature, r, vs);
@@ -299,7 +313,7 @@ contract DoorsTest is Members {
         sponsored(PRICE);
         M.Invitation memory i = invitation(2, 0);
         bytes memory signature = invites(i);
-        (bytes32 r, bytes32 vs) = accepts(7);
+        (bytes32 r, bytes32 vs) = accepts(i, 7);
         vm.expectEmit();
         emit M.InvitationSpent(sponsor.at, invited.at);
         vm.prank(sponsor.at);

@@ -42,6 +42,45 @@ contract FaultsTest is Cases, Signed {
         assertEq(bench.proveReceipts(id, c, r, s), (STAKE - SLASH) / 5);
     }
 
+    /// A fault of one's own on a small stake spares no larger one that comes after it.
+    function test_a_fault_spares_no_stake_that_grew_since() public {
+        (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
+        (bytes memory x, bytes memory y) = (bundle(10, "one"), bundle(10, "two"));
+        announced(a, b);
+        announced(x, y);
+        vm.prank(reporter.at);
+        bench.proveBundles(id, a, b);
+        assertGt(bench.faultsFrom(id), block.timestamp);
+        staked(1);
+        assertEq(bench.faultsFrom(id), 0);
+        vm.prank(reporter.at);
+        assertEq(bench.proveBundles(id, x, y), (STAKE - SLASH + 1) / 5);
+        assertGt(bench.faultsFrom(id), block.timestamp);
+    }
+
+    /// An owner whose root key is stolen revokes every key, the highest number's too: nothing that the thief signs slashes.
+    function test_the_highest_number_revokes_every_key() public {
+        bytes memory c = cert(type(uint32).max, block.timestamp + 30 days);
+        (bytes memory r, bytes memory s) = (
+            signed(6, "pam1 receipt", receiptFields(id, type(uint32).max, CB, 100), OPERATIONAL),
+            signed(6, "pam1 receipt", receiptFields(id, type(uint32).max, CB, 101), OPERATIONAL)
+        );
+        announced(r, s);
+        vm.prank(owner.at);
+        registry.setMinOpSeq(id, type(uint32).max - 1);
+        uint256 whole = vm.snapshotState();
+        vm.prank(reporter.at);
+        assertEq(bench.proveReceipts(id, c, r, s), SLASH);
+        vm.revertToState(whole);
+        vm.prank(owner.at);
+        registry.setMinOpSeq(id, type(uint32).max);
+        vm.expectRevert(
+            abi.encodeWithSelector(QualityCourt.KeyRevoked.selector, type(uint32).max, type(uint32).max)
+        );
+        vm.prank(reporter.at);
+        bench.proveReceipts(id, c, r, s);
+    }
+
     /// The time after a fault shields nobody from a case, whoever reported the fault.
     function test_a_fault_holds_up_no_case() public {
         (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
@@ -60,7 +99,8 @@ contract FaultsTest is Cases, Signed {
         announced(a, b);
         vm.prank(reporter.at);
         bench.proveBundles(id, a, b);
-        assertEq(bench.faultsFrom("another"), 0);
+        bytes32 another = registered(7, payee.at, owner.at);
+        assertEq(bench.faultsFrom(another), 0);
     }
 
     function test_two_bundles_of_one_sequence_slash_at_once() public {

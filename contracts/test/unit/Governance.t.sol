@@ -66,11 +66,11 @@ contract GovernanceTest is Deployed {
 
     function test_the_timelock_needs_a_delay_in_bounds() public {
         Timelock.Call[] memory none;
-        vm.expectRevert(abi.encodeWithSelector(Timelock.DelayOutOfBounds.selector, 0, 1, 30 days));
+        vm.expectRevert(abi.encodeWithSelector(Timelock.DelayOutOfBounds.selector, 0, 1, 15 days));
         new Timelock(0, alice, none);
-        vm.expectRevert(abi.encodeWithSelector(Timelock.DelayOutOfBounds.selector, 30 days + 1, 1, 30 days));
-        new Timelock(30 days + 1, alice, none);
-        assertEq(new Timelock(30 days, alice, none).MIN_DELAY(), 30 days);
+        vm.expectRevert(abi.encodeWithSelector(Timelock.DelayOutOfBounds.selector, 15 days + 1, 1, 15 days));
+        new Timelock(15 days + 1, alice, none);
+        assertEq(new Timelock(15 days, alice, none).MIN_DELAY(), 15 days);
     }
 
     function test_a_first_call_that_fails_makes_no_timelock() public {
@@ -80,19 +80,19 @@ contract GovernanceTest is Deployed {
         new Timelock(1, alice, first);
     }
 
-    function test_no_vote_makes_the_timelock_shorter() public {
-        uint256 min = p.timelockDelay;
-        executed(one(address(c.timelock), abi.encodeCall(c.timelock.updateDelay, (30 days)), "longest"));
-        assertEq(c.timelock.getMinDelay(), 30 days);
+    function test_no_vote_makes_the_timelock_shorter_or_much_longer() public {
+        (uint256 min, uint256 max) = (p.timelockDelay, 2 * p.timelockDelay);
+        executed(one(address(c.timelock), abi.encodeCall(c.timelock.updateDelay, (max)), "longest"));
+        assertEq(c.timelock.getMinDelay(), max);
         executed(one(address(c.timelock), abi.encodeCall(c.timelock.updateDelay, (min)), "as before"));
         assertEq(c.timelock.getMinDelay(), min);
         fails(
             one(address(c.timelock), abi.encodeCall(c.timelock.updateDelay, (min - 1)), "shorter"),
-            abi.encodeWithSelector(Timelock.DelayOutOfBounds.selector, min - 1, min, 30 days)
+            abi.encodeWithSelector(Timelock.DelayOutOfBounds.selector, min - 1, min, max)
         );
         fails(
-            one(address(c.timelock), abi.encodeCall(c.timelock.updateDelay, (30 days + 1)), "for ever"),
-            abi.encodeWithSelector(Timelock.DelayOutOfBounds.selector, 30 days + 1, min, 30 days)
+            one(address(c.timelock), abi.encodeCall(c.timelock.updateDelay, (max + 1)), "for ever"),
+            abi.encodeWithSelector(Timelock.DelayOutOfBounds.selector, max + 1, min, max)
         );
         vm.expectPartialRevert(TimelockController.TimelockUnauthorizedCaller.selector);
         c.timelock.updateDelay(min);
@@ -189,12 +189,12 @@ contract GovernanceTest is Deployed {
         executed(one(g, abi.encodeCall(c.governor.setVotingPeriod, (6 days)), "period"));
         executed(one(g, abi.encodeCall(c.governor.setProposalThreshold, (2e18)), "threshold"));
         executed(one(g, abi.encodeCall(c.governor.updateQuorumNumerator, (5)), "quorum"));
-        executed(one(g, abi.encodeCall(c.governor.setLateQuorumVoteExtension, (1 days)), "extension"));
+        executed(one(g, abi.encodeCall(c.governor.setLateQuorumVoteExtension, (3 days)), "extension"));
         assertEq(c.governor.votingDelay(), 3 days);
         assertEq(c.governor.votingPeriod(), 6 days);
         assertEq(c.governor.proposalThreshold(), 2e18);
         assertEq(c.governor.quorumNumerator(), 5);
-        assertEq(c.governor.lateQuorumVoteExtension(), 1 days);
+        assertEq(c.governor.lateQuorumVoteExtension(), 3 days);
         executed(one(g, abi.encodeCall(c.governor.setVotingDelay, (2 days)), "the least delay"));
         executed(one(g, abi.encodeCall(c.governor.setVotingPeriod, (30 days)), "the longest period"));
         assertEq(c.governor.votingDelay(), 2 days);
@@ -205,7 +205,11 @@ contract GovernanceTest is Deployed {
         fails(one(g, abi.encodeCall(c.governor.updateQuorumNumerator, (0)), "no quorum"), bounds(0, 1, 20));
         fails(
             one(g, abi.encodeCall(c.governor.setLateQuorumVoteExtension, (31 days)), "for ever"),
-            bounds(31 days, 0, 30 days)
+            bounds(31 days, 2 days, 30 days)
+        );
+        fails(
+            one(g, abi.encodeCall(c.governor.setLateQuorumVoteExtension, (2 days - 1)), "at the last moment"),
+            bounds(2 days - 1, 2 days, 30 days)
         );
         vm.expectPartialRevert(IGovernor.GovernorOnlyExecutor.selector);
         c.governor.setVotingDelay(3 days);

@@ -103,6 +103,8 @@ contract LedgerTest is Base {
         channels.setSessionFor(payer.at, t, 2e18, FOREVER, word);
         vm.expectRevert(Ledger.BadSignature.selector);
         channels.setSessionFor(stranger.at, t, 1e18, FOREVER, word);
+        vm.expectRevert(Ledger.BadSignature.selector);
+        channels.setSessionFor(payer.at, t, 1e18, FOREVER, malleable(word));
         channels.setSessionFor(payer.at, t, 1e18, FOREVER, word);
         assertEq(balance(relayer), 1e18);
         (uint96 capPayee, uint96 capDay, uint40 expiry) = channels.session(payer.at, session.at);
@@ -145,7 +147,9 @@ contract LedgerTest is Base {
 
     function test_a_balance_leaves_by_signature() public {
         funded(5e18);
-        bytes memory word = long(payer, Typed.withdraw(payer.at, stranger.at, 3e18, 1e18, FOREVER, 0));
+        bytes32 hash = Typed.withdraw(payer.at, stranger.at, 3e18, 1e18, FOREVER, 0);
+        bytes memory word = long(payer, hash);
+        assertTrue(recovers(payer.at, hash, malleable(word)), "the other signature is one of the same key");
         vm.startPrank(relayer);
         vm.expectRevert(Ledger.Expired.selector);
         channels.withdrawFor(payer.at, stranger.at, 3e18, 1e18, uint40(block.timestamp - 1), word);
@@ -153,6 +157,8 @@ contract LedgerTest is Base {
         channels.withdrawFor(payer.at, relayer, 3e18, 1e18, FOREVER, word);
         vm.expectRevert(Ledger.BadSignature.selector);
         channels.withdrawFor(payer.at, stranger.at, 3e18, 2e18, FOREVER, word);
+        vm.expectRevert(Ledger.BadSignature.selector);
+        channels.withdrawFor(payer.at, stranger.at, 3e18, 1e18, FOREVER, malleable(word));
         channels.withdrawFor(payer.at, stranger.at, 3e18, 1e18, FOREVER, word);
         assertEq(token.balanceOf(stranger.at), 3e18);
         assertEq(balance(relayer), 1e18);

@@ -90,7 +90,7 @@ contract ReentrancyTest is Members {
         sponsored(1_000e18);
         MembershipRegistry.Invitation memory i = invitation(2, 1);
         bytes memory word = invites(i);
-        (bytes32 r, bytes32 vs) = accepts(4);
+        (bytes32 r, bytes32 vs) = accepts(i, 4);
         Funding.Permit memory p;
 
         calling(members.collect.selector);

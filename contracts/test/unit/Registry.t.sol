@@ -69,6 +69,20 @@ contract RegistryTest is Providers {
         assertEq(registry.getVotes(owner.at), 16e18);
     }
 
+    /// Who delegates to nobody and hands its record to itself has the votes of its stake, and can still be slashed.
+    function test_a_record_handed_to_oneself_keeps_its_votes() public {
+        staked(10e18);
+        vm.startPrank(owner.at);
+        registry.delegate(address(0));
+        registry.setOwner(id, owner.at);
+        vm.stopPrank();
+        assertEq(registry.getVotes(owner.at), 10e18);
+        assertEq(registry.unitsOf(owner.at), 10e18);
+        vm.prank(court);
+        registry.slash(id, 10e18, treasury);
+        assertEq(registry.getVotes(owner.at), 0);
+    }
+
     function test_stakes_by_permit() public {
         vm.prank(owner.at);
         token.approve(address(registry), 0);
