@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
@@ -84,6 +84,35 @@ fn a_key_that_is_typed_is_not_said_again() {
         assert!(!status.success() && said.contains("is a file with one") && !said.contains(&key[4..]), "{said}");
     }
     machine.check(&[], &["chain", "account", "import", "nowhere"], 1, &["nowhere cannot be read"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_passphrase_leaves_the_terminal_as_it_was() {
+    use rustix::{fs, pty, termios};
+    let ours = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).unwrap();
+    pty::grantpt(&ours).unwrap();
+    pty::unlockpt(&ours).unwrap();
+    let name = pty::ptsname(&ours, Vec::new()).unwrap();
+    let terminal = fs::open(&name, fs::OFlags::RDWR | fs::OFlags::NOCTTY, fs::Mode::empty()).unwrap();
+    let modes = || termios::tcgetattr(&terminal).unwrap().local_modes;
+    let before = modes();
+    let machine = Machine::new();
+    let mut command = machine.command(&[], &["chain", "account", "new"]);
+    command.env_remove("CHAIN_PASSPHRASE").stdin(terminal.try_clone().unwrap()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut prompt = Vec::new();
+    while !prompt.ends_with(b": ") {
+        assert_eq!(said.by_ref().take(1).read_to_end(&mut prompt).unwrap(), 1, "{prompt:?}");
+    }
+    assert!(!modes().contains(termios::LocalModes::ECHO), "what is typed is shown");
+    rustix::io::write(&ours, b"secret\x03").unwrap();
+    assert!(!child.wait().unwrap().success());
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("no passphrase was given"), "{rest}");
+    assert_eq!(modes(), before);
 }
 
 #[test]

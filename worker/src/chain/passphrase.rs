@@ -7,7 +7,7 @@ use super::{
 };
 use std::{
     fs::File,
-    io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _},
+    io::{self, IsTerminal as _, Read as _, Write as _},
     path::Path,
 };
 use zeroize::Zeroizing;
@@ -65,31 +65,46 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
 
 /// A line that the terminal does not show.
 fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+    let hidden = Hidden::begin();
     eprint!("{prompt}");
     io::stderr().flush()?;
-    let mut line = Zeroizing::new(String::with_capacity(MAX_BYTES));
-    let hidden = Hidden::begin();
-    let read = io::stdin().lock().take(MAX_BYTES as u64).read_line(&mut line);
+    let line = hidden.line();
     drop(hidden);
     eprintln!();
-    read?;
+    let line = line?.ok_or("no passphrase was given")?;
     Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-/// While it lives the terminal does not show what is typed.
+/// While it lives the terminal does not show what is typed. Nor does it send signals, which would end the program and leave
+/// the terminal as it is: what interrupts ends the line instead.
 #[cfg(unix)]
 struct Hidden(Option<rustix::termios::Termios>);
 
 #[cfg(unix)]
 impl Hidden {
     fn begin() -> Self {
-        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
         let stdin = io::stdin();
         let Ok(shown) = tcgetattr(&stdin) else { return Self(None) };
         let mut hidden = shown.clone();
-        hidden.local_modes.remove(LocalModes::ECHO);
+        hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
+        hidden.local_modes.insert(LocalModes::ICANON);
+        hidden.special_codes[SpecialCodeIndex::VEOL] = shown.special_codes[SpecialCodeIndex::VINTR];
         let _ = tcsetattr(&stdin, OptionalActions::Flush, &hidden);
         Self(Some(shown))
+    }
+
+    /// None when it was interrupted. The terminal gives a line at a time; nothing else keeps a copy of it.
+    fn line(&self) -> io::Result<Option<Zeroizing<String>>> {
+        let mut bytes = Zeroizing::new([0; MAX_BYTES]);
+        let read = rustix::io::retry_on_intr(|| rustix::io::read(io::stdin(), bytes.as_mut_slice()))?;
+        let line = &bytes[..read];
+        let interrupt = self.0.as_ref().map(|shown| shown.special_codes[rustix::termios::SpecialCodeIndex::VINTR]);
+        if interrupt.is_some() && line.last().copied() == interrupt {
+            return Ok(None);
+        }
+        let text = std::str::from_utf8(line).map_err(|_| io::Error::other("the passphrase is no text"))?;
+        Ok(Some(Zeroizing::new(text.to_owned())))
     }
 }
 
@@ -110,5 +125,12 @@ struct Hidden;
 impl Hidden {
     fn begin() -> Self {
         Self
+    }
+
+    fn line(&self) -> io::Result<Option<Zeroizing<String>>> {
+        use io::BufRead as _;
+        let mut line = Zeroizing::new(String::with_capacity(MAX_BYTES));
+        io::stdin().lock().take(MAX_BYTES as u64).read_line(&mut line)?;
+        Ok(Some(line))
     }
 }
