@@ -141,9 +141,17 @@ async fn an_operator_brings_a_vote_through() {
     let said = operator.done(propose, &["Propose that freeDaily becomes 5; it is 3"]);
     let id = said.lines().find_map(|line| line.strip_prefix("proposal ")).unwrap().to_owned();
     operator.refused(propose, &["a proposal that is not decided yet"]);
+    operator.refused(&format!("chain vote {id} for --yes"), &["waits for its vote"]);
     chain.pass(2).await;
     operator.done(&format!("chain status --proposal {id}"), &["freeDaily becomes 5", "is voted on", "voting ends"]);
-    operator.done(&format!("chain vote {id} for --reason good --yes"), &["Vote for proposal", "freeDaily becomes 5"]);
+    // Held tokens that nobody let vote, and a vote that cannot be taken back.
+    let raw = operator.file("second", &format!("{}\n", chain.account(1).to_bytes()));
+    let second = operator.folder.join("second.json").display().to_string();
+    operator.done(&format!("chain account import {raw} --keystore {second}"), &["account 0x"]);
+    let vote = format!("chain vote {id} for --yes --keystore {second}");
+    operator.refused(&vote, &["had no votes when the vote on proposal", "worker chain delegate"]);
+    let with = "with votes of 50000000 INFERENCE: freeDaily becomes 5";
+    operator.done(&format!("chain vote {id} for --reason good --yes"), &["Vote for proposal", with]);
     operator.refused(&format!("chain vote {id} against --yes"), &["voted on this already"]);
     operator.refused(&format!("chain queue {id} --yes"), &["the proposal is still voted on"]);
     chain.pass(25).await;

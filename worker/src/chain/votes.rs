@@ -91,7 +91,9 @@ pub async fn vote(sender: &mut Sender<'_>, id: U256, support: Support, reason: &
         Support::Against => "Vote against",
         Support::Abstain => "Abstain from",
     };
-    let what = format!("{how} proposal {id}: {}", effect(sender.node, id).await?);
+    let does = effect(sender.node, id).await?;
+    let weight = weight(sender.node, sender.account.address, id).await?;
+    let what = format!("{how} proposal {id}{weight}: {does}");
     let support = support as u8;
     if reason.is_empty() {
         sender.send(&what, Contract::Governor, &Governor::castVoteCall { proposalId: id, support }).await?;
@@ -100,6 +102,24 @@ pub async fn vote(sender: &mut Sender<'_>, id: U256, support: Support, reason: &
         sender.send(&what, Contract::Governor, &call).await?;
     }
     Ok(())
+}
+
+/// With how many votes, where the vote has begun; else the governor says that it has not. It would take a vote without any,
+/// and no second one.
+async fn weight(node: &Node, account: Address, id: U256) -> Result<String, Failure> {
+    let timepoint = node.ask(Contract::Governor, Governor::proposalSnapshotCall { proposalId: id }).await?;
+    if timepoint >= U256::from(node.now().await?) {
+        return Ok(String::new());
+    }
+    let votes = node.ask(Contract::Governor, Governor::getVotesCall { account, timepoint }).await?;
+    if votes.is_zero() {
+        return Err(format!(
+            "the account {account} had no votes when the vote on proposal {id} began\n  to fix: `worker chain delegate` lets \
+             its tokens vote on what begins afterwards"
+        )
+        .into());
+    }
+    Ok(format!(" with votes of {}", Tokens::of(votes)))
 }
 
 /// Brings a proposal to the timelock.
