@@ -118,7 +118,11 @@ async fn an_operator_registers_stakes_and_leaves() {
     // Refusals of the contract, in words.
     operator.refused("chain unstake 2000 --yes", &["there is not as much stake as that"]);
     operator.refused("chain withdraw --yes", &["nothing is on its way out"]);
-    operator.done("chain unstake 1500.5 --yes", &["withdraw` pays it in 2 min"]);
+    operator.done("chain unstake 1000 --yes", &["withdraw` pays it in 2 min"]);
+    let anew = ": it waits anew with this, 2 min 0 s";
+    operator.done("chain unstake 500.5 --dry-run", &["1000 INFERENCE would be out in 2 min 0 s", anew]);
+    chain.pass(121).await;
+    operator.done("chain unstake 500.5 --yes", &["1000 INFERENCE is out", anew]);
     operator.refused("chain withdraw --yes", &["has not waited long enough"]);
     operator.done("chain status", &["1500.5 INFERENCE, in 2 min"]);
     chain.pass(121).await;
@@ -262,6 +266,11 @@ async fn an_operator_shares_its_income() {
     operator.done("chain status", &[&format!("payee                    {splitter}")]);
     operator.refused("chain register --yes", &["is its payee", "--rebind"]);
     operator.done("chain register --rebind --yes", &["done in block"]);
+    // Half of it would be sent, and the other half refused.
+    let height = chain.provider.get_block_number().await.unwrap();
+    let others = format!("{register} --rebind --uri ipfs://them --owner {owner}");
+    operator.refused(&others, &["only the owner", "leave out --uri"]);
+    assert_eq!(chain.provider.get_block_number().await.unwrap(), height);
     operator.done(&format!("{register} --rebind --uri ipfs://us"), &["done in block", "ipfs://us"]);
 
     // What a channel brings is the splitter's, and each takes its part out.

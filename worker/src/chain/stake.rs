@@ -86,6 +86,12 @@ pub async fn register(
         (None, Some(_)) => node.ask(Contract::Registry, Registry::ownerOfCall { providerId: provider_id }).await?,
         (None, None) => account,
     };
+    if bound.is_some() && !uri.is_empty() && owner != account && payee != account {
+        return Err(format!(
+            "only the owner {owner} or the payee {payee} may say where the description stands\n  to fix: leave out --uri"
+        )
+        .into());
+    }
     let what = format!("Bind provider {provider} to {payee}; its stake is owned by {owner}");
     let described = format!("Say that the description of provider {provider} stands at {uri:?}");
     let what = if bound.is_some() || uri.is_empty() { what } else { format!("{what}\n{described}") };
@@ -152,10 +158,20 @@ pub async fn stake(sender: &mut Sender<'_>, amount: Tokens) -> Result<(), Failur
 pub async fn unstake(sender: &mut Sender<'_>, amount: Tokens) -> Result<(), Failure> {
     let node = sender.node;
     let provider = registered(sender.settings, node).await?;
-    let wait = node.ask(Contract::Registry, Registry::unbondingCall {}).await?;
-    let call = Registry::unstakeCall { providerId: B256::from(provider.0), amount: amount.0 };
-    if sender.send(&format!("Unstake {amount} of provider {provider}"), Contract::Registry, &call).await?.is_some() {
-        println!("`worker chain withdraw` pays it in {}", span(wait.to()));
+    let provider_id = B256::from(provider.0);
+    let wait = span(node.ask(Contract::Registry, Registry::unbondingCall {}).await?.to());
+    let mut what = format!("Unstake {amount} of provider {provider}");
+    let leaving = node.ask(Contract::Registry, Registry::leavingOfCall { providerId: provider_id }).await?;
+    if !leaving.amount.is_zero() {
+        let left = match leaving.leavesAt.to::<u64>().saturating_sub(node.now().await?) {
+            0 => "is out, and would be paid by `worker chain withdraw`".to_owned(),
+            left => format!("would be out in {}", span(left)),
+        };
+        what = format!("{what}\n  {} {left}: it waits anew with this, {wait}", Tokens(leaving.amount));
+    }
+    let call = Registry::unstakeCall { providerId: provider_id, amount: amount.0 };
+    if sender.send(&what, Contract::Registry, &call).await?.is_some() {
+        println!("`worker chain withdraw` pays it in {wait}");
     }
     Ok(())
 }
