@@ -63,18 +63,19 @@ pub async fn claim(sender: &mut Sender<'_>, file: &Path) -> Result<(), Failure> 
             let amount = Tokens::of(amount);
             let what = format!("Claim {amount} by {} vouchers for {payee}", rows.len());
             if let Some(receipt) = sender.send(&what, Contract::Channels, &call).await? {
-                tell(&receipt);
+                let payout = if payee == sender.account.address { String::new() } else { format!(" --of {payee}") };
+                tell(&receipt, &payout);
             }
         }
     }
     if any { Ok(()) } else { Err("nothing can be claimed".into()) }
 }
 
-fn tell(receipt: &TransactionReceipt) {
+fn tell(receipt: &TransactionReceipt, payout: &str) {
     for log in receipt.logs() {
         if let Ok(claimed) = Contracts::Claimed::decode_log(&log.inner) {
             println!(
-                "claimed {} by {} vouchers; `worker chain payout` pays it",
+                "claimed {} by {} vouchers; `worker chain payout{payout}` pays it",
                 Tokens::of(claimed.amount.to()),
                 claimed.vouchers
             );
