@@ -113,7 +113,13 @@ async fn an_operator_registers_stakes_and_leaves() {
     operator.refused("chain stake 60000000 --yes", &["the account has 49998499.5 INFERENCE"]);
     let json = operator.done("chain status --json", &[]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((&json["stake"], &json["listed"]), (&"1500.5 INFERENCE".into(), &"yes".into()), "{json}");
+    let expected = serde_json::json!({
+        "chain_id": 31_337, "account": first.to_string(), "wei": json["wei"], "tokens": "49998499500000000000000000",
+        "votes": "1500500000000000000000", "earned": "0", "fee": "0", "provider": json["provider"], "registered": true,
+        "payee": first.to_string(), "owner": first.to_string(), "uri": "ipfs://me", "stake": "1500500000000000000000", "listed": true, "tier": 0,
+        "frozen": false,
+    });
+    assert_eq!(json, expected);
 
     // Refusals of the contract, in words.
     operator.refused("chain unstake 2000 --yes", &["there is not as much stake as that"]);
@@ -125,6 +131,10 @@ async fn an_operator_registers_stakes_and_leaves() {
     operator.done("chain unstake 500.5 --yes", &["1000 INFERENCE is out", anew]);
     operator.refused("chain withdraw --yes", &["has not waited long enough"]);
     operator.done("chain status", &["1500.5 INFERENCE, in 2 min"]);
+    let said = operator.done("chain status --json", &[]);
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&json["stake"], &json["leaving"]), (&"0".into(), &"1500500000000000000000".into()), "{json}");
+    assert!(json["leaves_at"].is_u64(), "{json}");
     chain.pass(121).await;
     operator.done("chain withdraw --yes", &["done in block"]);
     let call = InferenceToken::balanceOfCall { account: first };
@@ -164,6 +174,15 @@ async fn an_operator_brings_a_vote_through() {
     chain.pass(41).await;
     operator.done(&format!("chain execute {id} --yes"), &["done in block"]);
     operator.done(&format!("chain status --proposal {id}"), &["executed", "50000000 INFERENCE"]);
+    let said = operator.done(&format!("chain status --json --proposal {id}"), &[]);
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let expected = serde_json::json!({
+        "proposal": id, "does": "freeDaily becomes 5", "state": "executed", "for": "50000000000000000000000000",
+        "against": "0", "abstain": "0", "voting_begins": json["voting_begins"], "voting_ends": json["voting_ends"],
+        "executable_at": json["executable_at"],
+    });
+    assert_eq!(json, expected);
+    assert!(json["voting_begins"].as_u64() < json["voting_ends"].as_u64(), "{json}");
     let mut key = [0; 32];
     key[..9].copy_from_slice(b"freeDaily");
     assert_eq!(chain.ask(chain.at("params"), Params::getCall { key: key.into() }).await, 5);
@@ -288,7 +307,9 @@ async fn an_operator_shares_its_income() {
         "cumulativeAmount": amount.to_string(), "signature": hex::encode_prefixed([r, vs].concat()),
     }]);
     let file = operator.file("vouchers.json", &voucher.to_string());
-    operator.done(&format!("chain claim {file} --yes"), &["claimed 10 INFERENCE"]);
+    let payout = format!("`worker chain payout --of {splitter}` pays it");
+    operator.done(&format!("chain claim {file} --yes"), &["claimed 10 INFERENCE", &payout]);
+    operator.done("chain status", &[&format!("10 INFERENCE, less a fee of 0.3 INFERENCE; {payout}")]);
     operator.done(&format!("chain payout --of {splitter} --yes"), &["Pay 9.7 INFERENCE", "done in block"]);
     let release = RevenueSplitter::releaseOfCall { token: channels.token, holder: owner };
     chain.send(&payer, splitter, release).await;
@@ -327,6 +348,7 @@ async fn what_an_operator_gets_wrong_is_said() {
     operator.refused(&format!("chain account new --keystore {key}"), &["never replaced"]);
     operator.done(&format!("chain account show --keystore {key}"), &[account]);
     operator.refused(&format!("chain register --yes --keystore {key}"), &["has 0 ETH", "send ETH to"]);
+    operator.refused("chain status --keystore nowhere.json", &["nowhere.json cannot be read", "account new"]);
     let secret = B256::repeat_byte(7);
     let raw = operator.file("raw", &format!("{secret}\n"));
     let imported = operator.folder.join("imported.json").display().to_string();

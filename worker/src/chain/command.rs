@@ -110,7 +110,7 @@ pub enum Command {
         /// Show this proposal instead
         #[arg(long, value_name = "ID")]
         proposal: Option<U256>,
-        /// Print one JSON object
+        /// Print one JSON object: amounts in the smallest unit as decimal text, times in unix seconds
         #[arg(long)]
         json: bool,
     },

@@ -9,6 +9,7 @@ pub mod earnings;
 pub mod keystore;
 pub mod node;
 pub mod passphrase;
+pub mod report;
 pub mod send;
 pub mod settings;
 pub mod stake;
@@ -75,18 +76,14 @@ pub async fn execute(command: Command, settings: &Settings) -> Result<(), Failur
 }
 
 async fn show(settings: &Settings, proposal: Option<alloy::primitives::U256>, json: bool) -> Result<(), Failure> {
-    let rows = match proposal {
+    let report = match proposal {
         Some(id) => votes::status(&Node::connect(settings, &votes::NEEDED).await?, id).await?,
         None => status::status(&Node::connect(settings, &status::NEEDED).await?, settings).await?,
     };
     if json {
-        let object: serde_json::Map<String, serde_json::Value> =
-            rows.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-        println!("{}", serde_json::to_string_pretty(&object)?);
+        println!("{}", serde_json::to_string_pretty(&report.json())?);
     } else {
-        for (name, value) in rows {
-            println!("{name:<24} {value}");
-        }
+        print!("{report}");
     }
     Ok(())
 }

@@ -39,6 +39,12 @@ impl Settings {
         set.cloned().unwrap_or_else(|| self.base.join(&self.provider_id).join(KEYSTORE))
     }
 
+    /// Whether the keystore is named on the command line.
+    #[must_use]
+    pub const fn names_keystore(&self) -> bool {
+        self.flags.keystore.is_some()
+    }
+
     /// Where the passphrase lies, if in a file.
     #[must_use]
     pub fn passphrase_file(&self) -> Option<&Path> {

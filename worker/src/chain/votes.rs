@@ -6,6 +6,7 @@ use super::{
     command::{Decision, Proposal, Proposing, Support},
     deployment::Contract,
     node::Node,
+    report::Report,
     send::Sender,
     stake::span,
 };
@@ -152,27 +153,27 @@ pub async fn execute(sender: &mut Sender<'_>, id: U256) -> Result<(), Failure> {
 ///
 /// # Errors
 /// In words.
-pub async fn status(node: &Node, id: U256) -> Result<Vec<(&'static str, String)>, Failure> {
+pub async fn status(node: &Node, id: U256) -> Result<Report, Failure> {
     let now = node.now().await?;
     let state = node.ask(Contract::Governor, Governor::stateCall { proposalId: id }).await?;
     let votes = node.ask(Contract::Governor, Governor::proposalVotesCall { proposalId: id }).await?;
     let begins = node.ask(Contract::Governor, Governor::proposalSnapshotCall { proposalId: id }).await?;
     let ends = node.ask(Contract::Governor, Governor::proposalDeadlineCall { proposalId: id }).await?;
     let eta = node.ask(Contract::Governor, Governor::proposalEtaCall { proposalId: id }).await?;
-    let mut rows = vec![
-        ("proposal", id.to_string()),
-        ("does", effect(node, id).await?),
-        ("state", state_name(state).to_owned()),
-        ("for", Tokens::of(votes.forVotes).to_string()),
-        ("against", Tokens::of(votes.againstVotes).to_string()),
-        ("abstain", Tokens::of(votes.abstainVotes).to_string()),
-        ("voting begins", when(now, begins)),
-        ("voting ends", when(now, ends)),
-    ];
+    let mut report = Report::default();
+    report.text("proposal", "proposal", id);
+    report.text("does", "does", effect(node, id).await?);
+    let (name, said) = state_name(state);
+    report.tell("state", said, "state", name);
+    report.tokens("for", "for", votes.forVotes);
+    report.tokens("against", "against", votes.againstVotes);
+    report.tokens("abstain", "abstain", votes.abstainVotes);
+    report.tell("voting begins", when(now, begins), "voting_begins", begins.saturating_to::<u64>());
+    report.tell("voting ends", when(now, ends), "voting_ends", ends.saturating_to::<u64>());
     if !eta.is_zero() {
-        rows.push(("can be executed", when(now, eta)));
+        report.tell("can be executed", when(now, eta), "executable_at", eta.saturating_to::<u64>());
     }
-    Ok(rows)
+    Ok(report)
 }
 
 /// What a proposal would do, from its calls and not from what is written about them.
@@ -205,18 +206,18 @@ fn one(node: &Node, target: Address, value: U256, data: &Bytes) -> String {
     format!("calls {target} with {} and {data}", Ether(value))
 }
 
-/// OpenZeppelin's numbers of a proposal's states.
-fn state_name(state: u8) -> &'static str {
+/// OpenZeppelin's numbers of a proposal's states: its name there, and words.
+fn state_name(state: u8) -> (&'static str, &'static str) {
     match state {
-        0 => "waits for its vote",
-        1 => "is voted on",
-        2 => "canceled",
-        3 => "defeated",
-        4 => "succeeded; queue it",
-        5 => "queued",
-        6 => "expired",
-        7 => "executed",
-        _ => "unknown",
+        0 => ("pending", "waits for its vote"),
+        1 => ("active", "is voted on"),
+        2 => ("canceled", "canceled"),
+        3 => ("defeated", "defeated"),
+        4 => ("succeeded", "succeeded; queue it"),
+        5 => ("queued", "queued"),
+        6 => ("expired", "expired"),
+        7 => ("executed", "executed"),
+        _ => ("unknown", "unknown"),
     }
 }
 
