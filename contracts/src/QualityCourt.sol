@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Funding} from "./Funding.sol";
 import {IParams} from "./interfaces/IParams.sol";
 import {IProviderRegistry} from "./interfaces/IProviderRegistry.sol";
@@ -284,10 +285,8 @@ contract QualityCourt is Funding {
             t = Taken(0, uint40(block.timestamp));
         }
         uint256 stake = REGISTRY.stakeOf(providerId);
-        amount = stake * slashBps / BPS;
-        uint256 most = (stake + t.amount) * MAX_SLASH_BPS / BPS;
-        uint256 room = most > t.amount ? most - t.amount : 0;
-        if (amount > room) amount = room;
+        uint256 room = Math.saturatingSub((stake + t.amount) * MAX_SLASH_BPS / BPS, t.amount);
+        amount = Math.min(stake * slashBps / BPS, room);
         taken[providerId] = Taken(uint96(t.amount + amount), t.since);
     }
 
