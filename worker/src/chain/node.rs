@@ -142,10 +142,13 @@ impl Node {
         match error {
             RpcError::ErrorResp(response) => format!("the node {host} refused: {}", shown(&response.message)),
             RpcError::Transport(kind) => match kind {
-                TransportErrorKind::HttpError(error) => format!(
-                    "the node {host} answered with HTTP status {}\n  to fix: check the address and its key",
-                    error.status
-                ),
+                TransportErrorKind::HttpError(error) => {
+                    format!(
+                        "the node {host} answered with HTTP status {}\n  to fix: {}",
+                        error.status,
+                        fix(error.status)
+                    )
+                }
                 TransportErrorKind::Custom(error) => {
                     let cause = error.downcast_ref::<reqwest::Error>();
                     let what = if cause.is_some_and(reqwest::Error::is_timeout) {
@@ -167,6 +170,14 @@ impl Node {
     }
 }
 
+/// What helps against a status of HTTP.
+const fn fix(status: u16) -> &'static str {
+    match status {
+        429 | 500..=599 => "wait a little, or name another with --rpc",
+        _ => "check the address and its key",
+    }
+}
+
 /// The block that every question is about.
 pub const LATEST: BlockNumberOrTag = BlockNumberOrTag::Latest;
 
@@ -179,6 +190,13 @@ pub fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_status_is_said_with_what_helps() {
+        for (status, words) in [(401, "its key"), (404, "its key"), (429, "wait"), (500, "wait"), (503, "another")] {
+            assert!(fix(status).contains(words), "{status}");
+        }
+    }
 
     #[test]
     fn a_nodes_words_cannot_drive_the_terminal() {
