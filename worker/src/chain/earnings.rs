@@ -68,6 +68,9 @@ pub async fn claim(sender: &mut Sender<'_>, file: &Path) -> Result<(), Failure> 
             }
         }
     }
+    if !wrong.is_empty() {
+        eprintln!("{} of {} vouchers were passed over; the lines above say why", wrong.len(), vouchers.len());
+    }
     if any { Ok(()) } else { Err("nothing can be claimed".into()) }
 }
 

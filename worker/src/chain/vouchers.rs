@@ -1,9 +1,11 @@
 //! Vouchers: what a session key signed to owe a payee. A file of them is a JSON list with the names of the Machine
 //! Payments Protocol's `evm/session`; whatever holds vouchers while it serves writes the same.
 
+use super::node::shown;
 use alloy::primitives::{Address, B256, Bytes, Signature};
 use privacyai_contracts::{Channel, Channels, InferenceChannels};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// More than are ever outstanding between two claims.
@@ -40,36 +42,37 @@ pub struct Claims {
     pub rows: Vec<(B256, InferenceChannels::Claim)>,
 }
 
-/// Reads a file's text.
+/// Reads a file's text, row by row: what is wrong with one holds no other up.
 ///
 /// # Errors
-/// Names the voucher that is wrong, counted from 1.
-pub fn parse(text: &str) -> Result<Vec<Voucher>, String> {
-    let vouchers: Vec<Voucher> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if vouchers.is_empty() {
+/// When it is no list, an empty one, or one that is too long.
+pub fn parse(text: &str) -> Result<Vec<Result<Voucher, String>>, String> {
+    let rows: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if rows.is_empty() {
         return Err("there is no voucher in it".to_owned());
     }
-    if vouchers.len() > MAX_VOUCHERS {
+    if rows.len() > MAX_VOUCHERS {
         return Err(format!("more than {MAX_VOUCHERS} vouchers"));
     }
-    Ok(vouchers)
+    Ok(rows.iter().map(|row| serde_json::from_str(row.get()).map_err(|error| shown(&error.to_string()))).collect())
 }
 
 /// Checks every signature and keeps the highest voucher of each channel, payee by payee; beside them what is wrong with
 /// the others, counted from 1.
 #[must_use]
-pub fn claims(vouchers: &[Voucher], channels: &Channels) -> (Vec<Claims>, Vec<String>) {
+pub fn claims(vouchers: &[Result<Voucher, String>], channels: &Channels) -> (Vec<Claims>, Vec<String>) {
     let mut payees: BTreeMap<Address, BTreeMap<B256, InferenceChannels::Claim>> = BTreeMap::new();
     let mut wrong = Vec::new();
     for (index, voucher) in vouchers.iter().enumerate() {
-        let (id, row) = match row(voucher, channels) {
+        let checked = voucher.as_ref().map_err(Clone::clone).and_then(|voucher| row(voucher, channels));
+        let (payee, id, row) = match checked {
             Ok(good) => good,
             Err(why) => {
                 wrong.push(format!("voucher {}: {why}", index + 1));
                 continue;
             }
         };
-        let rows = payees.entry(voucher.payee).or_default();
+        let rows = payees.entry(payee).or_default();
         if rows.get(&id).is_none_or(|known| known.cumulative < row.cumulative) {
             rows.insert(id, row);
         }
@@ -77,7 +80,7 @@ pub fn claims(vouchers: &[Voucher], channels: &Channels) -> (Vec<Claims>, Vec<St
     (payees.into_iter().map(|(payee, rows)| Claims { payee, rows: rows.into_iter().collect() }).collect(), wrong)
 }
 
-fn row(voucher: &Voucher, channels: &Channels) -> Result<(B256, InferenceChannels::Claim), String> {
+fn row(voucher: &Voucher, channels: &Channels) -> Result<(Address, B256, InferenceChannels::Claim), String> {
     let Voucher { payer, payee, signer, salt, .. } = *voucher;
     let id = channels.id(&Channel { payer, payee, signer, salt });
     if let Some(named) = voucher.channel_id
@@ -101,7 +104,7 @@ fn row(voucher: &Voucher, channels: &Channels) -> Result<(B256, InferenceChannel
     let compact = signature.as_erc2098();
     let (r, vs) = compact.split_at(32);
     let (r, vs) = (B256::from_slice(r), B256::from_slice(vs));
-    Ok((id, InferenceChannels::Claim { payer, signer, salt, cumulative: voucher.cumulative_amount, r, vs }))
+    Ok((payee, id, InferenceChannels::Claim { payer, signer, salt, cumulative: voucher.cumulative_amount, r, vs }))
 }
 
 fn decimal<S: Serializer>(amount: &u128, serializer: S) -> Result<S::Ok, S::Error> {
@@ -170,7 +173,7 @@ mod tests {
         let long = voucher(1, 1, 7);
         let signature = Signature::from_raw(&long.signature).unwrap();
         let short = Voucher { signature: signature.as_erc2098().to_vec().into(), ..long.clone() };
-        let rows = |voucher: &Voucher| row(voucher, &channels()).unwrap().1.abi();
+        let rows = |voucher: &Voucher| row(voucher, &channels()).unwrap().2.abi();
         assert_eq!(rows(&long), rows(&short));
     }
 
@@ -188,7 +191,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         let good = voucher(1, 1, 7);
         let check = |wrong: Voucher, words: &str| {
-            let (claims, said) = claims(&[good.clone(), wrong], &channels());
+            let (claims, said) = claims(&[Ok(good.clone()), Ok(wrong)], &channels());
             assert!(said.len() == 1 && said[0].starts_with("voucher 2: ") && said[0].contains(words), "{said:?}");
             assert_eq!(claims.len(), 1, "the good one is claimed all the same");
         };
@@ -200,22 +203,26 @@ mod tests {
         check(Voucher { signature: vec![0xff; 65].into(), ..good.clone() }, "");
         check(Voucher { signature: Bytes::new(), ..good.clone() }, "neither 64 nor 65");
         let other = Channels { chain_id: 1, ..channels() };
-        let (none, said) = claims(&[Voucher { channel_id: None, ..good }], &other);
+        let (none, said) = claims(&[Ok(Voucher { channel_id: None, ..good })], &other);
         assert!(none.is_empty() && said[0].contains("chain"), "{said:?}");
-        for (text, words) in [
-            ("", "EOF"),
-            ("[]", "no voucher"),
-            ("{}", "invalid type"),
-            (r#"[{"payer": "0x12"}]"#, ""),
-            (&serde_json::to_string(&[voucher(1, 1, 7)]).unwrap().replace("\"7\"", "\"-7\""), "no decimal"),
-            (
-                &serde_json::to_string(&[voucher(1, 1, 7)]).unwrap().replace("\"7\"", &format!("{:?}", "9".repeat(60))),
-                "uint128",
-            ),
+        for (text, words) in [("", "EOF"), ("[]", "no voucher"), ("{}", "invalid type"), ("[{]", "key must be")] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+        let text = serde_json::to_string(&voucher(1, 1, 7)).unwrap();
+        let nine = format!("{:?}", "9".repeat(60));
+        for (wrong, words) in [
+            ("7".to_owned(), "invalid type"),
+            (r#"{"payer": "0x12"}"#.to_owned(), ""),
+            (text.replace("\"7\"", "\"-7\""), "no decimal"),
+            (text.replace("\"7\"", &nine), "uint128"),
+            (text.replace("\"payee\"", "\"\\u001b[2J\""), "unknown field ` [2J`"),
         ] {
-            assert!(parse(text).unwrap_err().contains(words), "{text}");
+            let (claims, said) = claims(&parse(&format!("[{wrong},{text}]")).unwrap(), &channels());
+            assert!(said.len() == 1 && said[0].starts_with("voucher 1: ") && said[0].contains(words), "{said:?}");
+            assert_eq!(claims.len(), 1, "the good one is claimed all the same");
         }
         let plain = serde_json::to_string(&[voucher(1, 1, 7)]).unwrap().replace("\"7\"", "7");
-        assert_eq!(parse(&plain).unwrap(), [voucher(1, 1, 7)]);
+        assert_eq!(parse(&plain).unwrap(), [Ok(voucher(1, 1, 7))]);
     }
 }
