@@ -1,8 +1,10 @@
 //! The real `worker chain` against a chain: `cargo xtask test contracts` names the program with `WORKER`.
 
 use crate::chain::{Chain, compact, person, tokens};
+use alloy::network::TransactionBuilder as _;
 use alloy::primitives::{Address, B256, hex, keccak256};
-use alloy::providers::Provider as _;
+use alloy::providers::{Provider as _, ext::AnvilApi as _};
+use alloy::rpc::types::TransactionRequest;
 use privacyai_contracts::{Channel, InferenceChannels, InferenceToken, Params, RevenueSplitter};
 use std::{
     fs,
@@ -236,18 +238,22 @@ async fn an_operator_claims_and_is_paid() {
         &format!("chain claim {file} --yes"),
         &["passed over: voucher 1: it is not signed by", "nothing can be claimed"],
     );
-    // One bad signature and what is claimed already hold nothing else up.
+    // One bad signature, one that is no voucher, and what is claimed already hold nothing else up.
     let session = person("one");
     let salt = keccak256("one");
     let id = channels.id(&Channel { payer: payer.address(), payee, signer: session.address(), salt });
     let amount = 7_000_000_000_000_000_000;
     let (r, vs) = compact(&session, channels.voucher(id, amount));
+    vouchers.push(serde_json::json!({ "payer": payer.address() }));
     vouchers.push(serde_json::json!({
         "payer": payer.address(), "payee": payee, "signer": session.address(), "salt": salt,
         "cumulativeAmount": amount.to_string(), "signature": hex::encode_prefixed([r, vs].concat()),
     }));
     let file = operator.file("vouchers.json", &serde_json::to_string(&vouchers).unwrap());
-    operator.done(&format!("chain claim {file} --yes"), &["passed over: voucher 1", "claimed 2 INFERENCE"]);
+    let over =
+        ["passed over: voucher 1: it is not", "passed over: voucher 7: missing field", "2 of 8 vouchers were passed"];
+    let said = operator.done(&format!("chain claim {file} --yes"), &over);
+    assert!(said.contains("claimed 2 INFERENCE"), "{said}");
 }
 
 /// Deploys a splitter as contracts/README.md says; what forge said, and whether it did.
@@ -315,6 +321,33 @@ async fn an_operator_shares_its_income() {
     chain.send(&payer, splitter, release).await;
     let call = InferenceToken::balanceOfCall { account: owner };
     assert_eq!(chain.ask(channels.token, call).await, tokens(291));
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_transaction_is_said() {
+    let chain = Chain::start();
+    let operator = Operator::new("sends", &chain);
+    operator.done("init", &[]);
+    let key = operator.folder.join("poor.json").display().to_string();
+    operator.done(&format!("chain account new --keystore {key}"), &["account 0x"]);
+    let poor = format!("chain register --dry-run --keystore {key}");
+    operator.done(&poor, &["the account has 0 ETH, and this may cost", "the contract accepts it"]);
+
+    // An earlier one that no block takes.
+    chain.provider.anvil_set_auto_mine(false).await.unwrap();
+    let first = chain.account(0).address();
+    let earlier = TransactionRequest::default().with_from(first).with_to(first);
+    let _ = chain.provider.send_transaction(earlier).await.unwrap();
+    operator.done("chain register --dry-run", &["waiting for a block before this one: 1 of"]);
+    chain.provider.evm_mine(None).await.unwrap();
+    chain.provider.anvil_set_auto_mine(true).await.unwrap();
+    let said = operator.done("chain register --dry-run", &[]);
+    assert!(!said.contains("waiting for a block"), "{said}");
+
+    // One that the node does not take: its hash is known all the same.
+    let gas: u64 = said.split_once(" gas at").unwrap().0.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(chain.provider.anvil_set_block_gas_limit(gas + gas / 10).await.unwrap());
+    operator.refused("chain register --yes", &["refused: ", "look for transaction 0x"]);
 }
 
 #[tokio::test]

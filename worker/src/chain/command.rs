@@ -54,7 +54,8 @@ pub struct Sending {
     /// Send without asking
     #[arg(long)]
     pub yes: bool,
-    /// Refuse a transaction that may cost more than this in ETH, whatever the node says gas costs
+    /// Refuse a transaction that may cost more than this in ETH, whatever the node says gas costs; a rollup's fee for its
+    /// data on the chain below comes on top
     #[arg(long, value_name = "ETH")]
     pub max_cost: Option<Ether>,
 }

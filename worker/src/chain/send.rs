@@ -73,12 +73,18 @@ impl Sender<'_> {
         println!("{what}");
         println!("  from {from} to the {} {to}, chain {}", contract.as_str(), node.deployment.chain_id);
         println!("  {estimate} gas at {}: {}, at most {most}", gwei(price), cost(estimate, price));
+        let mined = node.provider.get_transaction_count(from).await.map_err(words)?;
+        let sent = node.provider.get_transaction_count(from).pending().await.map_err(words)?;
+        if let waiting @ 1.. = sent.saturating_sub(mined) {
+            println!("  waiting for a block before this one: {waiting} of the account's transactions");
+        }
         let has = Ether(node.balance(from).await?);
         if has < most {
-            return Err(format!(
-                "the account has {has}, and this may cost {most}\n  to fix: send ETH to {from} for gas"
-            )
-            .into());
+            let short = format!("the account has {has}, and this may cost {most}");
+            if !self.sending.dry_run {
+                return Err(format!("{short}\n  to fix: send ETH to {from} for gas").into());
+            }
+            println!("  {short}");
         }
         if let Some(bound) = self.sending.max_cost.filter(|bound| *bound < most) {
             return Err(format!("this may cost {most}, more than the {bound} of --max-cost; nothing is sent").into());
@@ -106,15 +112,11 @@ impl Sender<'_> {
         // A batch goes on with the key that is open.
         self.signer = Some(signer);
         let hash = *envelope.tx_hash();
+        println!("  sends {hash}");
         if let Err(error) = node.provider.send_tx_envelope(envelope).await {
-            return Err(match error.as_error_resp() {
-                Some(_) => words(error),
-                // The node may have it all the same.
-                None => format!("{}\n  look for transaction {hash} before you try again", words(error)),
-            }
-            .into());
+            // The node may have it all the same, or have had it before.
+            return Err(format!("{}\n  look for transaction {hash} before you try again", words(error)).into());
         }
-        println!("  sent as {hash}");
         let receipt = self.wait(hash).await?;
         if !receipt.status() {
             let why = match node.provider.call(request).block(LATEST.into()).await {
