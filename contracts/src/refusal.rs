@@ -70,6 +70,7 @@ fn word(arguments: &[u8], index: usize) -> U256 {
 
 fn shown(value: U256, how: &str) -> String {
     match how {
+        "a" => Address::from_word(value.into()).to_string(),
         "t" => tokens(value),
         "k" => String::from_utf8_lossy(&value.to_be_bytes::<32>())
             .trim_end_matches('\0')
@@ -78,10 +79,6 @@ fn shown(value: U256, how: &str) -> String {
             .collect(),
         "d" => span(value.saturating_to()),
         "s" => state(value.saturating_to()).to_owned(),
-        // Addresses are the only numbers beyond 2^128 that an error carries.
-        _ if value.bit_len() > 128 && value.bit_len() <= 160 => {
-            Address::from_slice(&value.to_be_bytes::<32>()[12..]).to_string()
-        }
         _ => value.to_string(),
     }
 }

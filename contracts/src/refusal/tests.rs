@@ -4,8 +4,8 @@ use super::*;
 use serde_json::Value;
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// Contract, signature, number of arguments.
-fn errors() -> Vec<(String, String, usize)> {
+/// Contract, signature, types of the arguments.
+fn errors() -> Vec<(String, String, Vec<String>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("abi");
     let mut errors = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -16,9 +16,9 @@ fn errors() -> Vec<(String, String, usize)> {
         let abi: Vec<Value> = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         for error in abi.iter().filter(|item| item["type"] == "error") {
             let inputs = error["inputs"].as_array().unwrap();
-            let kinds: Vec<&str> = inputs.iter().map(|input| input["type"].as_str().unwrap()).collect();
+            let kinds: Vec<String> = inputs.iter().map(|input| input["type"].as_str().unwrap().to_owned()).collect();
             let signature = format!("{}({})", error["name"].as_str().unwrap(), kinds.join(","));
-            errors.push((path.file_stem().unwrap().to_str().unwrap().to_owned(), signature, kinds.len()));
+            errors.push((path.file_stem().unwrap().to_str().unwrap().to_owned(), signature, kinds));
         }
     }
     assert!(errors.len() > 150, "{}", errors.len());
@@ -35,9 +35,10 @@ fn every_error_of_every_contract_is_explained() {
                 used.insert(*row);
                 for place in row.2.split('{').skip(1) {
                     let index: usize = place[..1].parse().unwrap();
-                    assert!(index < arguments, "{signature} has no argument {index}");
+                    let kind = arguments.get(index).unwrap_or_else(|| panic!("{signature} has no argument {index}"));
+                    assert_eq!(kind == "address", place[1..].starts_with(":a"), "{signature}: {{{place}");
                 }
-                let data = [selector_of(&signature).as_slice(), &vec![0; 32 * arguments]].concat();
+                let data = [selector_of(&signature).as_slice(), &vec![0; 32 * arguments.len()]].concat();
                 let words = explain_of(&contract, &data);
                 assert!(!words.contains(['{', '}']) && !words.contains("does not know"), "{signature}: {words}");
                 // A skipped row is four bytes alone.
@@ -77,6 +78,7 @@ fn arguments_are_shown_as_people_write_them() {
         ],
         "the account 0x1111111111111111111111111111111111111111 has 0 INFERENCE and needs 1.5 INFERENCE",
     );
+    check("ERC20InvalidReceiver(address)", &[word(U256::ZERO)], &format!("tokens cannot be sent to {}", Address::ZERO));
     let mut key = [0; 32];
     key[..9].copy_from_slice(b"freeDaily");
     check(

@@ -1,5 +1,5 @@
 //! Every error of every contract in words. A row is of one contract, or of all that have the error where the first field
-//! is empty. `{0}` is the first argument as a number or an address, `{0:t}` as an amount of tokens, `{0:k}` as a key of
+//! is empty. `{0}` is the first argument as a number, `{0:a}` as an address, `{0:t}` as an amount of tokens, `{0:k}` as a key of
 //! the parameters, `{0:d}` as a span of time, `{0:s}` as the state of a proposal.
 
 /// Contract, signature, words.
@@ -10,11 +10,11 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     ("", "Expired()", "the signed message is too old; sign it again"),
     ("", "FailedCall()", "a call that this one makes failed without a reason"),
     ("", "InexactTransfer(uint256,uint256)", "the token takes a part of what is sent; only INFERENCE is taken"),
-    ("", "InvalidAccountNonce(address,uint256)", "another message of {0} was taken first; sign this one again"),
+    ("", "InvalidAccountNonce(address,uint256)", "another message of {0:a} was taken first; sign this one again"),
     ("", "InvalidShortString()", "a name inside the contract is damaged"),
     ("", "ReentrancyGuardReentrantCall()", "a call came back into the contract before it was done"),
     ("", "SafeCastOverflowedUintDowncast(uint8,uint256)", "{1} is too large for the contract's {0} bits"),
-    ("", "SafeERC20FailedOperation(address)", "the token {0} did not move; is enough of it approved?"),
+    ("", "SafeERC20FailedOperation(address)", "the token {0:a} did not move; is enough of it approved?"),
     ("", "StringTooLong(string)", "a text is too long for the contract"),
     ("", "ZeroAddress()", "an address is missing"),
     ("", "ZeroAmount()", "the amount is zero"),
@@ -64,22 +64,22 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     (
         "InferenceToken",
         "ERC20InsufficientAllowance(address,uint256,uint256)",
-        "{0} may take {1:t} and needs {2:t}; approve more",
+        "{0:a} may take {1:t} and needs {2:t}; approve more",
     ),
     (
         "InferenceToken",
         "ERC20InsufficientBalance(address,uint256,uint256)",
-        "the account {0} has {1:t} and needs {2:t}",
+        "the account {0:a} has {1:t} and needs {2:t}",
     ),
     ("InferenceToken", "ERC20InvalidApprover(address)", "the zero address owns nothing to approve"),
-    ("InferenceToken", "ERC20InvalidReceiver(address)", "tokens cannot be sent to {0}"),
-    ("InferenceToken", "ERC20InvalidSender(address)", "tokens cannot be sent from {0}"),
-    ("InferenceToken", "ERC20InvalidSpender(address)", "{0} cannot be let spend tokens"),
+    ("InferenceToken", "ERC20InvalidReceiver(address)", "tokens cannot be sent to {0:a}"),
+    ("InferenceToken", "ERC20InvalidSender(address)", "tokens cannot be sent from {0:a}"),
+    ("InferenceToken", "ERC20InvalidSpender(address)", "{0:a} cannot be let spend tokens"),
     ("InferenceToken", "ERC2612ExpiredSignature(uint256)", "the permit is too old; sign it again"),
     (
         "InferenceToken",
         "ERC2612InvalidSigner(address,address)",
-        "the permit is signed by {0}, and the tokens are of {1}",
+        "the permit is signed by {0:a}, and the tokens are of {1:a}",
     ),
     (
         "InferenceToken",
@@ -176,7 +176,11 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     ("MembershipRegistry", "OpenDoorSpent()", "the open door has given all the seats it ever will; use another door"),
     ("MembershipRegistry", "PuzzleUnsolved()", "the puzzle of the open door is not solved by this"),
     ("MembershipRegistry", "SpentInvitation()", "the invitation was used already"),
-    ("MembershipRegistry", "StakeDoorTaken()", "this stake has its seat already"),
+    (
+        "MembershipRegistry",
+        "StakeDoorTaken()",
+        "this stake has its seat already, or one that is still on its way out; or its seat was slashed, and it gets no other",
+    ),
     ("MembershipRegistry", "StakeStands()", "the stake behind the seat is still there"),
     ("MembershipRegistry", "StakeTooSmall()", "the stake is too small for a seat"),
     ("MembershipRegistry", "StaleBlock()", "the puzzle was solved for a block that is too old; solve it anew"),
@@ -191,16 +195,16 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     ("RevenueSplitter", "ZeroShare()", "a share is zero"),
     // Votes.
     ("VotesAggregator", "DelegateAtTheSource()", "delegate at the token, or at the registry for a stake"),
-    ("VotesAggregator", "WrongClock(address)", "{0} does not count votes by seconds"),
+    ("VotesAggregator", "WrongClock(address)", "{0:a} does not count votes by seconds"),
     // The governor.
     ("InferenceGovernor", "ERC6372InconsistentClock()", "the governor and its votes count time differently"),
-    ("InferenceGovernor", "GovernorAlreadyCastVote(address)", "{0} voted on this already"),
+    ("InferenceGovernor", "GovernorAlreadyCastVote(address)", "{0:a} voted on this already"),
     ("InferenceGovernor", "GovernorAlreadyQueuedProposal(uint256)", "the proposal is queued already"),
     ("InferenceGovernor", "GovernorDisabledDeposit()", "the governor takes no ETH; the treasury is the timelock"),
     (
         "InferenceGovernor",
         "GovernorInsufficientProposerVotes(address,uint256,uint256)",
-        "{0} has votes of {1:t}, and a proposal needs {2:t}; delegate to yourself first, held tokens do not vote before",
+        "{0:a} has votes of {1:t}, and a proposal needs {2:t}; delegate to yourself first, held tokens do not vote before",
     ),
     (
         "InferenceGovernor",
@@ -208,7 +212,7 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
         "the proposal is empty, or its lists are not of one length",
     ),
     ("InferenceGovernor", "GovernorInvalidQuorumFraction(uint256,uint256)", "{0} of {1} is no quorum"),
-    ("InferenceGovernor", "GovernorInvalidSignature(address)", "the vote is not signed by {0}"),
+    ("InferenceGovernor", "GovernorInvalidSignature(address)", "the vote is not signed by {0:a}"),
     ("InferenceGovernor", "GovernorInvalidVoteParams()", "the vote carries data that this governor does not read"),
     ("InferenceGovernor", "GovernorInvalidVoteType()", "a vote is for, against or abstain"),
     ("InferenceGovernor", "GovernorInvalidVotingPeriod(uint256)", "{0} s is no time to vote in"),
@@ -221,21 +225,25 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     ),
     ("InferenceGovernor", "GovernorProposalQueueingFailed(uint256)", "the timelock did not take the proposal"),
     ("InferenceGovernor", "GovernorProposalQueueingNotRequired(uint256)", "this proposal needs no queue"),
-    ("InferenceGovernor", "GovernorRestrictedProposer(address)", "the proposal's text names another proposer than {0}"),
+    (
+        "InferenceGovernor",
+        "GovernorRestrictedProposer(address)",
+        "the proposal's text names another proposer than {0:a}",
+    ),
     (
         "InferenceGovernor",
         "GovernorUnableToCancel(uint256,address)",
-        "{1} may not cancel this proposal, or not any more",
+        "{1:a} may not cancel this proposal, or not any more",
     ),
     ("InferenceGovernor", "GovernorUnexpectedProposalState(uint256,uint8,bytes32)", "the proposal {1:s}"),
-    ("InferenceGovernor", "LiveProposal(address,uint256)", "{0} has a proposal that is not decided yet: {1}"),
+    ("InferenceGovernor", "LiveProposal(address,uint256)", "{0:a} has a proposal that is not decided yet: {1}"),
     ("InferenceGovernor", "NoRelay()", "a vote acts through the timelock; nothing speaks as the governor itself"),
     ("InferenceGovernor", "TimelockFixed()", "the governor keeps its timelock; no vote changes it"),
     ("InferenceGovernor", "OutOfBounds(uint256,uint256,uint256)", "{0} is not within {1} to {2}"),
     // The timelock.
     ("Timelock", "AccessControlBadConfirmation()", "a role is given up by its holder alone"),
-    ("Timelock", "AccessControlUnauthorizedAccount(address,bytes32)", "{0} has not the role that this needs"),
-    ("Timelock", "AddressEmptyCode(address)", "there is no contract at {0}"),
+    ("Timelock", "AccessControlUnauthorizedAccount(address,bytes32)", "{0:a} has not the role that this needs"),
+    ("Timelock", "AddressEmptyCode(address)", "there is no contract at {0:a}"),
     ("Timelock", "DelayOutOfBounds(uint256,uint256,uint256)", "a delay of {0:d} is not within {1:d} to {2:d}"),
     ("Timelock", "InsufficientBalance(uint256,uint256)", "the treasury has too little ETH for this"),
     ("Timelock", "TimelockInsufficientDelay(uint256,uint256)", "a delay of {0:d} is less than {1:d}"),
