@@ -82,10 +82,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
             continue;
         }
         say(&format!("Group {name}"));
-        let mut count = group(options.deep).unwrap_or_else(|failure| {
-            eprintln!("error: {failure}");
-            Count { failed: 1, ..Count::default() }
-        });
+        let mut count = tried(group(options.deep));
         count.name = name;
         say(&format!("Group {name}: {} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped));
         report.passed += count.passed;
@@ -163,25 +160,29 @@ fn market(modules: &[&str]) -> Result<Count, Failure> {
 /// and all of it on a chain of this machine, driven from Rust and by the operator's commands.
 fn contracts(deep: bool) -> Result<Count, Failure> {
     contracts::install()?;
-    let tests = counted(&mut contracts::tests(deep), "forge test", forge_line)?;
-    let gas = counted(&mut contracts::gas(true), "forge test (gas)", forge_line)?;
-    contracts::abi(true)?;
+    let tests = tried(counted(&mut contracts::tests(deep), "forge test", forge_line));
+    let gas = tried(counted(&mut contracts::gas(true), "forge test (gas)", forge_line));
+    let abi = done(contracts::abi(true));
+    let quick = sum([tests, gas, abi, tried(from_rust())]);
+    if !deep {
+        return Ok(quick);
+    }
+    let coverage = done(contracts::coverage());
+    let slither = tried(contracts::slither().map(|mut command| one(&mut command, "slither")));
+    let proofs = tried(contracts::proofs().map(|mut command| one(&mut command, "halmos")));
+    let mutants = tried(contracts::mutations().map(|mut command| one(&mut command, "mutation testing")));
+    Ok(sum([quick, coverage, slither, proofs, mutants]))
+}
+
+/// The contracts on a chain, by their Rust and by the worker.
+fn from_rust() -> Result<Count, Failure> {
     let state = chain::saved()?;
     let worker = setup::worker()?;
     let mut chain = cargo();
     chain.args(["test", "--package", "privacyai-contracts", "--features", "rpc", "--no-fail-fast"]);
     chain.env("ANVIL", contracts::binary("anvil")).env("CHAIN_STATE", &state.file).env("CHAIN_CONTRACTS", &state.list);
     chain.env("FORGE", contracts::binary("forge")).env("WORKER", worker);
-    let rust = counted(&mut chain, "the contracts from Rust", cargo_line)?;
-    let quick = sum([tests, gas, rust, Count { passed: 1, ..Count::default() }]);
-    if !deep {
-        return Ok(quick);
-    }
-    let coverage = done(contracts::coverage());
-    let slither = one(&mut contracts::slither()?, "slither");
-    let proofs = one(&mut contracts::proofs()?, "halmos");
-    let mutants = one(&mut contracts::mutations()?, "mutation testing");
-    Ok(sum([quick, coverage, slither, proofs, mutants]))
+    counted(&mut chain, "the contracts from Rust", cargo_line)
 }
 
 /// A market of a hundred clients; of ten thousand in a deep run.
@@ -260,13 +261,15 @@ fn one(command: &mut Command, what: &str) -> Count {
 
 /// One step that is no program of its own.
 fn done(step: Result<(), Failure>) -> Count {
-    match step {
-        Ok(()) => Count { passed: 1, ..Count::default() },
-        Err(failure) => {
-            eprintln!("error: {failure}");
-            Count { failed: 1, ..Count::default() }
-        }
-    }
+    tried(step.map(|()| Count { passed: 1, ..Count::default() }))
+}
+
+/// A step that could not be taken is one that failed; what others counted stays.
+fn tried(step: Result<Count, Failure>) -> Count {
+    step.unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        Count { failed: 1, ..Count::default() }
+    })
 }
 
 /// Runs it, shows its output and counts by `line`. A run that fails without a failed test counts as one.
