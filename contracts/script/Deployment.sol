@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {VmSafe} from "forge-std/Vm.sol";
 import {stdJson} from "forge-std/StdJson.sol";
 import {AccessGate} from "../src/AccessGate.sol";
@@ -147,7 +148,7 @@ abstract contract Deployment {
         uint256 longestChange = maxChallenge + c.timelock.MAX_DELAY();
         require(p.unbonding > longestChange, UnbondingTooShort(p.unbonding, longestChange));
         uint256 vote = uint256(p.rules.votingDelay) + p.rules.votingPeriod + p.rules.lateQuorumExtension + timelock;
-        uint256 window = c.params.param(Keys.DECISION_WINDOW).min;
+        uint256 window = Math.min(c.params.param(Keys.DECISION_WINDOW).min, c.court.MAX_DECISION());
         require(window > vote, DecisionWindowTooShort(window, vote));
         uint256 longest = c.court.MAX_RESPONSE() + c.court.MAX_DECISION();
         require(c.registry.MAX_FREEZE() > longest, FreezeTooShort(c.registry.MAX_FREEZE(), longest));

@@ -37,15 +37,16 @@ abstract contract Courts is IProviderRegistry {
         _;
     }
 
-    /// @notice Names a court: the first takes office at once, a later one after COURT_DELAY by `seatCourt`.
+    /// @notice Names a court: the first takes office at once, a later one after COURT_DELAY by `seatCourt`. The one in office
+    /// stays there, and who was named before it is so no more.
     function setCourt(address next) external onlyGovernance {
         require(next != address(0), Funding.ZeroAddress());
         if (court == address(0)) {
             _seat(next);
             return;
         }
-        nextCourt = next;
-        nextCourtFrom = uint40(block.timestamp) + COURT_DELAY;
+        (nextCourt, nextCourtFrom) =
+            next == court ? (address(0), 0) : (next, uint40(block.timestamp) + COURT_DELAY);
         emit CourtProposed(next, nextCourtFrom);
     }
 

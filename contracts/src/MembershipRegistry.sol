@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {ECDSA} from "solady/utils/ECDSA.sol";
@@ -15,19 +16,22 @@ import {Poseidon} from "./libraries/Poseidon.sol";
 import {ACTIVE, DEPOSIT, INVITATION, LEAVING, OPEN_DOOR, SLASHED, STAKE, SeatSlot} from "./libraries/Seats.sol";
 
 /// @title The members who may use the free daily quota, as the leaves of a tree that is not on the chain.
-/// @notice A member is a commitment, Poseidon1(secret), with a tier and a last day. Four doors lead in: a deposit, a provider's stake, an invitation
-/// that a sponsor's deposit covers, and an open door with a puzzle. Door and payer are public, no use is. One who uses a
-/// number twice reveals its secret, and whoever sends it here takes the seat.
-/// @dev No door reads a bare balance: the same tokens moved through many accounts would open many seats. Governance sets
-/// prices, caps and the limit, and can touch no deposit and no seat.
+/// @notice A member is a commitment, Poseidon1(secret), with a tier and a last day. Four doors lead in: a deposit, a
+/// provider's stake, an invitation that a sponsor's deposit covers, and an open door with a puzzle. Door and payer are
+/// public, no use is. One who uses a number twice reveals its secret, and whoever sends it here takes the seat.
+/// @dev No door reads a bare balance: the same tokens moved through many accounts would open many seats. A stake opens
+/// another only once it has unbonded and is another provider's; the seat it left stands until anyone expires it, its days at
+/// most. Governance sets prices, caps and the limit, and can touch no deposit and no seat.
 contract MembershipRegistry is Leaves, Funding, EIP712 {
-    /// A sponsor's word: whoever holds `key` may take a seat at its cost, once. The sender gets `fee` of it. The invited can
-    /// have the seat slashed, which takes the sponsor's deposit and gives INVITATION_REPORTER_BPS of it to who reports.
+    /// A sponsor's word: whoever holds `key` may take a seat at its cost, once, if its deposit is `maxCover` at most by then:
+    /// a vote may have raised the price. The sender gets `fee` of the sponsor's. The invited can have the seat slashed, which
+    /// takes the deposit and gives INVITATION_REPORTER_BPS of it to who reports.
     struct Invitation {
         address sponsor;
         address key;
         uint16 tier;
         uint32 validUntil;
+        uint96 maxCover;
         uint96 fee;
         uint40 deadline;
     }
@@ -45,7 +49,7 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
     }
 
     bytes32 internal constant INVITATION_TYPE = keccak256(
-        "Invitation(address sponsor,address key,uint16 tier,uint32 validUntil,uint96 fee,uint40 deadline)"
+        "Invitation(address sponsor,address key,uint16 tier,uint32 validUntil,uint96 maxCover,uint96 fee,uint40 deadline)"
     );
     bytes32 internal constant ACCEPT_TYPE = keccak256("Accept(bytes32 invitation,uint256 commitment)");
     bytes32 internal constant EXIT_TYPE = keccak256("Exit(uint256 commitment,uint96 fee,uint40 deadline)");
@@ -107,6 +111,7 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
     error BadDate();
     error BadSignature();
     error SpentInvitation();
+    error CoverTooHigh(uint96 maximum, uint96 cover);
     error InsufficientBalance();
     error NotPayer();
     error NotActive();
@@ -253,15 +258,14 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
         require(block.timestamp <= i.deadline, Expired());
         require(today() <= i.validUntil && i.validUntil <= today() + INVITATION_DAYS, BadDate());
         require(!invitationSpent[i.sponsor][i.key], SpentInvitation());
-        bytes32 invited = _hashTypedData(
-            keccak256(abi.encode(INVITATION_TYPE, i.sponsor, i.key, i.tier, i.validUntil, i.fee, i.deadline))
-        );
+        bytes32 invited = _hashTypedData(keccak256(abi.encode(INVITATION_TYPE, i)));
         require(SignatureChecker.isValidSignatureNow(i.sponsor, invited, signature), BadSignature());
         bytes32 accepted = _hashTypedData(keccak256(abi.encode(ACCEPT_TYPE, invited, commitment)));
         require(i.key != address(0) && ECDSA.tryRecover(accepted, r, vs) == i.key, BadSignature());
         invitationSpent[i.sponsor][i.key] = true;
         emit InvitationSpent(i.sponsor, i.key);
         uint96 amount = depositFor(i.tier);
+        require(amount <= i.maxCover, CoverTooHigh(i.maxCover, amount));
         _spend(i.sponsor, uint256(amount) + i.fee);
         _sit(commitment, amount, i.tier, i.validUntil, INVITATION, bytes32(uint256(uint160(i.sponsor))));
         _pay(msg.sender, i.fee);
@@ -346,8 +350,8 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
     }
 
     /// @notice Reveals a member's secret, a block after the commitment to it: the seat is gone, and what covered it is
-    /// shared out by `collect`. A stake that covered it opens this door never again; but a seat whose exit is over may have
-    /// been a former owner's, and takes nothing from the stake's next one.
+    /// shared out by `collect`. The stake of that provider opens this door never again, whoever owns it by then; but a seat
+    /// whose exit is over takes nothing from the stake's next one.
     function revealSlash(uint256 secret, bytes32 salt) external {
         bytes32 hash = keccak256(abi.encode(secret, msg.sender, salt));
         uint256 number = commits[hash];
@@ -409,9 +413,8 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
         Head memory h = head;
         uint256 cap = PARAMS.get(Keys.OPEN_SEATS_DAILY);
         uint256 given = h.day == today() ? h.openSeats : 0;
-        left = cap > given ? cap - given : 0;
-        uint256 ever = MAX_OPEN_SEATS - h.openEver;
-        if (left > ever) left = ever;
+        left = Math.saturatingSub(cap, given);
+        left = Math.min(left, Math.min(MAX_OPEN_SEATS - h.openEver, MAX_SEATS - h.next));
     }
 
     /// @notice The seat that a provider's stake opened: its owner, and from when the stake may open another.

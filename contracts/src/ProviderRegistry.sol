@@ -317,8 +317,10 @@ contract ProviderRegistry is Courts, Funding, Votes {
 
     /// @inheritdoc IProviderRegistry
     function isListed(bytes32 providerId) external view returns (bool) {
-        return bondedOf(providerId) >= uint256(PARAMS.get(Keys.MIN_STAKE)) * 1e18
-            && providers[providerId].tier != DELISTED;
+        Provider storage p = providers[providerId];
+        // Who has revoked every key has none that answers for a fault.
+        return bondedOf(providerId) >= uint256(PARAMS.get(Keys.MIN_STAKE)) * 1e18 && p.tier != DELISTED
+            && p.minOpSeq != type(uint32).max;
     }
 
     /// @inheritdoc IProviderRegistry

@@ -40,13 +40,20 @@ contract QualityCourt is Funding {
         Status status;
     }
 
-    /// What cases took of a stake since the first of them.
+    /// A receipt, and the certificate of the key that signed it.
+    struct Story {
+        bytes cert;
+        bytes receipt;
+    }
+
+    /// What cases took of a stake since the first of them, and the most that stood there with that.
     struct Taken {
         uint96 amount;
+        uint96 base;
         uint40 since;
     }
 
-    /// After a fault: until when the next one does not slash at once, and the stake that this spares.
+    /// After a fault: until when another does not slash at once what has answered, and how much that is.
     struct Pause {
         uint40 until;
         uint96 spared;
@@ -76,8 +83,9 @@ contract QualityCourt is Funding {
     mapping(bytes32 providerId => uint256) public openCases;
     /// Bonds and rewards to be taken out.
     mapping(address account => uint256) public owed;
-    /// Faults that were punished: one fault, one slash.
-    mapping(bytes32 fault => bool) public punished;
+    /// The stake that is left of what answered for a fault. One fault slashes it once; what comes in later has not answered,
+    /// or a fault of one's own on a small stake would shield a large one.
+    mapping(bytes32 fault => uint96) public answered;
     mapping(bytes32 providerId => Taken) internal taken;
     mapping(bytes32 providerId => Pause) internal pauses;
     /// In which block evidence was announced.
@@ -178,7 +186,9 @@ contract QualityCourt is Funding {
         require(c.answered || block.timestamp > c.answerBy, TooEarly());
         require(block.timestamp <= c.decideBy, TooLate());
         if (upheld) {
-            _end(id, c, Status.Upheld, c.reporter, _slash(c.providerId, c.reporter, _take(c.providerId, c.slashBps)));
+            // A court out of office takes nothing, and its reporters still get their bonds.
+            uint256 amount = REGISTRY.court() == address(this) ? _take(c.providerId, c.slashBps) : 0;
+            _end(id, c, Status.Upheld, c.reporter, _slash(c.providerId, c.reporter, amount));
         } else {
             _end(id, c, Status.Dismissed, REGISTRY.ownerOf(c.providerId), 0);
         }
@@ -217,17 +227,15 @@ contract QualityCourt is Funding {
         return _punish(providerId, keccak256(abi.encode(Pam1.KEY_BUNDLE, providerId, seq)), hash, otherHash);
     }
 
-    /// @notice Two receipts for one channel binding that differ: the provider told two stories of one exchange. `cert` is
-    /// the certificate of the key that signed them. Slashes at once.
-    function proveReceipts(bytes32 providerId, bytes calldata cert, bytes calldata first, bytes calldata second)
+    /// @notice Two receipts for one channel binding that differ: the provider told two stories of one exchange. Slashes at
+    /// once.
+    function proveReceipts(bytes32 providerId, Story calldata first, Story calldata second)
         external
         returns (uint96 slashed)
     {
-        _shown(first, second);
-        Pam1.Cert memory by = Pam1.openCert(cert, _root(providerId));
-        _judge(providerId, by);
-        (bytes32 cb, bytes32 hash) = Pam1.openReceipt(first, providerId, by);
-        (bytes32 otherCb, bytes32 otherHash) = Pam1.openReceipt(second, providerId, by);
+        _shown(first.receipt, second.receipt);
+        (bytes32 cb, bytes32 hash) = _told(providerId, first);
+        (bytes32 otherCb, bytes32 otherHash) = _told(providerId, second);
         require(cb == otherCb, DifferentSubject());
         return _punish(providerId, keccak256(abi.encode(Pam1.RECEIPT, providerId, cb)), hash, otherHash);
     }
@@ -250,11 +258,10 @@ contract QualityCourt is Funding {
         return cases[id];
     }
 
-    /// @notice From when a provider's next fault slashes at once; until then faults are for cases, or wait. A stake that has
-    /// grown since the last one is not spared: a fault of one's own on a small stake is no shield for a large one.
-    function faultsFrom(bytes32 providerId) public view returns (uint256) {
-        Pause memory p = pauses[providerId];
-        return REGISTRY.stakeOf(providerId) > p.spared ? 0 : p.until;
+    /// @notice From when a provider's next fault slashes all of its stake at once; until then faults are for cases, or wait,
+    /// and slash no more than what came in since the last.
+    function faultsFrom(bytes32 providerId) external view returns (uint256) {
+        return pauses[providerId].until;
     }
 
     /// @notice What a reporter announces before it shows two objects.
@@ -277,17 +284,18 @@ contract QualityCourt is Funding {
         if (--openCases[c.providerId] == 0 && REGISTRY.court() == address(this)) REGISTRY.unfreeze(c.providerId);
     }
 
-    /// What a case takes. Cases together take no more than one may, until whoever left at the first of them is out: else one
-    /// vote could uphold many and take all.
+    /// What a case takes. Cases together take no more than one may of what stood there, until whoever left at the first of
+    /// them is out: else one vote could uphold many and take all.
     function _take(bytes32 providerId, uint256 slashBps) private returns (uint256 amount) {
         Taken memory t = taken[providerId];
         if (block.timestamp > t.since + uint256(REGISTRY.unbonding()) + MAX_RESPONSE + MAX_DECISION) {
-            t = Taken(0, uint40(block.timestamp));
+            t = Taken(0, 0, uint40(block.timestamp));
         }
         uint256 stake = REGISTRY.stakeOf(providerId);
-        uint256 room = Math.saturatingSub((stake + t.amount) * MAX_SLASH_BPS / BPS, t.amount);
+        uint256 base = Math.max(t.base, stake + t.amount);
+        uint256 room = Math.saturatingSub(base * MAX_SLASH_BPS / BPS, t.amount);
         amount = Math.min(stake * slashBps / BPS, room);
-        taken[providerId] = Taken(uint96(t.amount + amount), t.since);
+        taken[providerId] = Taken(uint96(t.amount + amount), uint96(base), t.since);
     }
 
     /// Takes a part of the stake. The reporter's part waits here, so that a reporter without code can be paid and one with
@@ -307,6 +315,12 @@ contract QualityCourt is Funding {
         require(since != 0 && since < block.number, NotAnnounced());
     }
 
+    function _told(bytes32 providerId, Story calldata story) private view returns (bytes32 cb, bytes32 hash) {
+        Pam1.Cert memory by = Pam1.openCert(story.cert, _root(providerId));
+        _judge(providerId, by);
+        return Pam1.openReceipt(story.receipt, providerId, by);
+    }
+
     function _root(bytes32 providerId) private view returns (Pam1.Point memory root) {
         (root.x, root.y) = REGISTRY.rootKey(providerId);
     }
@@ -324,17 +338,23 @@ contract QualityCourt is Funding {
         returns (uint96 slashed)
     {
         require(hash != otherHash, SameContent());
-        require(!punished[fault], AlreadyPunished(fault));
         uint256 stake = REGISTRY.stakeOf(providerId);
         require(stake != 0, NoStake());
+        uint256 spared = answered[fault];
+        require(stake > spared, AlreadyPunished(fault));
         // Whoever has a stolen key makes as many faults as it likes: after the first the owner has a whole unbonding to notice
         // and a whole one to be out with the rest. An honest reporter of a second fault waits, or opens a case.
-        uint256 from = faultsFrom(providerId);
-        require(block.timestamp >= from, FaultTooSoon(from));
-        punished[fault] = true;
-        slashed = _slash(providerId, msg.sender, stake * _upTo(Keys.SLASH_BPS, MAX_SLASH_BPS) / BPS);
-        pauses[providerId] =
-            Pause(uint40(block.timestamp + 2 * uint256(REGISTRY.unbonding())), uint96(stake - slashed));
+        Pause memory p = pauses[providerId];
+        if (block.timestamp < p.until) {
+            spared = Math.max(spared, p.spared);
+            require(stake > spared, FaultTooSoon(p.until));
+        } else {
+            p.until = uint40(block.timestamp + 2 * uint256(REGISTRY.unbonding()));
+        }
+        slashed = _slash(providerId, msg.sender, (stake - spared) * _upTo(Keys.SLASH_BPS, MAX_SLASH_BPS) / BPS);
+        p.spared = uint96(stake - slashed);
+        pauses[providerId] = p;
+        answered[fault] = p.spared;
         emit FaultProven(providerId, fault, msg.sender, slashed);
     }
 

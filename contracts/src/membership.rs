@@ -72,8 +72,16 @@ pub(crate) fn vectors() -> Vec<(&'static str, B256)> {
     let sponsor = Address::repeat_byte(0x33);
     let commitment = U256::from(123_456_789);
     let (fee, deadline) = (U96::from(10_000_000_000_000_000_u64), U40::from(1_900_000_000_u64));
-    let invitation =
-        Invitation { sponsor, key: Address::repeat_byte(0x55), tier: 2, validUntil: 20_000, fee, deadline };
+    let max_cover = U96::from(100_000_000_000_000_000_000_u128);
+    let invitation = Invitation {
+        sponsor,
+        key: Address::repeat_byte(0x55),
+        tier: 2,
+        validUntil: 20_000,
+        maxCover: max_cover,
+        fee,
+        deadline,
+    };
     vec![
         ("invitation", members.invitation(&invitation)),
         ("accept", members.accept(&invitation, commitment)),

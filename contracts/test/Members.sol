@@ -53,7 +53,9 @@ abstract contract Members is Providers {
     }
 
     function invitation(uint16 tier, uint96 fee) internal view returns (MembershipRegistry.Invitation memory) {
-        return MembershipRegistry.Invitation(sponsor.at, invited.at, tier, members.today() + 30, fee, FOREVER);
+        return MembershipRegistry.Invitation(
+            sponsor.at, invited.at, tier, members.today() + 30, members.depositFor(tier), fee, FOREVER
+        );
     }
 
     function typed(Person memory by, bytes32 structHash) internal view returns (bytes memory) {
@@ -63,9 +65,11 @@ abstract contract Members is Providers {
 
     function hashOf(MembershipRegistry.Invitation memory i) private pure returns (bytes32) {
         bytes32 kind = keccak256(
-            "Invitation(address sponsor,address key,uint16 tier,uint32 validUntil,uint96 fee,uint40 deadline)"
+            "Invitation(address sponsor,address key,uint16 tier,uint32 validUntil,uint96 maxCover,uint96 fee,uint40 deadline)"
         );
-        return keccak256(abi.encode(kind, i.sponsor, i.key, i.tier, i.validUntil, i.fee, i.deadline));
+        return keccak256(
+            abi.encode(kind, i.sponsor, i.key, i.tier, i.validUntil, i.maxCover, i.fee, i.deadline)
+        );
     }
 
     function invites(MembershipRegistry.Invitation memory i) internal view returns (bytes memory) {

@@ -83,7 +83,7 @@ contract VectorsTest is Base {
         MemberTypes m = MemberTypes(MEMBERS);
         (bytes32 invitation, bytes32 accept, bytes32 exit) = m.types();
         uint256 commitment = 123_456_789;
-        bytes32 i = keccak256(abi.encode(invitation, PAYER, SIGNER, 2, 20_000, 0.01e18, 1_900_000_000));
+        bytes32 i = keccak256(abi.encode(invitation, PAYER, SIGNER, 2, 20_000, 100e18, 0.01e18, 1_900_000_000));
         i = m.hashTypedData(i);
         check("invitation", i);
         check("accept", m.hashTypedData(keccak256(abi.encode(accept, i, commitment))));

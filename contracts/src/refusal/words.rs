@@ -125,7 +125,7 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     // Quality cases.
     ("QualityCourt", "AlreadyAnnounced()", "this evidence is announced already"),
     ("QualityCourt", "AlreadyAnswered(uint256)", "case {0} is answered already"),
-    ("QualityCourt", "AlreadyPunished(bytes32)", "this fault was punished already"),
+    ("QualityCourt", "AlreadyPunished(bytes32)", "all that is staked has answered for this fault already"),
     ("QualityCourt", "BondTooLow(uint96,uint96)", "the bond is {1:t} now, more than the {0:t} that you allow"),
     (
         "QualityCourt",
@@ -163,6 +163,11 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     ("MembershipRegistry", "BadSignature()", "the signature is not by the one it should be, or signs something else"),
     ("MembershipRegistry", "BadTier()", "there is no such tier"),
     ("MembershipRegistry", "CommitmentUsed()", "this commitment had a seat before; make a new secret"),
+    (
+        "MembershipRegistry",
+        "CoverTooHigh(uint96,uint96)",
+        "the seat costs {1:t} now, more than the {0:t} of the invitation; ask the sponsor for another",
+    ),
     ("MembershipRegistry", "DoorClosed()", "no more seats are given by this door today; come back after midnight UTC"),
     ("MembershipRegistry", "FeeAboveCover()", "the fee is more than what the seat has to pay it with"),
     ("MembershipRegistry", "InsufficientBalance()", "the deposit is too small; send more"),

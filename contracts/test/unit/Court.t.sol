@@ -241,6 +241,22 @@ contract CourtTest is Cases {
         assertEq(registry.stakeOf(id), STAKE / 2);
     }
 
+    /// Who takes most of its stake away after a case leaves the rest to answer for what stood there.
+    function test_what_is_withdrawn_shelters_nothing_that_stays() public {
+        uint256 one = opened();
+        unstaked(STAKE * 6 / 10);
+        answered(one);
+        vm.warp(block.timestamp + UNBONDING);
+        decided(one, true);
+        registry.withdraw(id);
+        uint256 left = registry.stakeOf(id);
+        assertEq(left, STAKE * 2 / 10);
+        uint256 two = opened();
+        answered(two);
+        decided(two, true);
+        assertEq(registry.stakeOf(id), left * 8 / 10);
+    }
+
     /// What a fault took meanwhile is not there for cases, and leaves nothing below zero.
     function test_cases_and_faults_take_each_their_part() public {
         setLaw(Keys.SLASH_BPS, 5_000);
@@ -303,15 +319,14 @@ contract CourtTest is Cases {
         answered(two);
         vm.warp(registry.nextCourtFrom());
         registry.seatCourt();
-        vm.prank(governance);
-        vm.expectRevert(abi.encodeWithSelector(IProviderRegistry.NotCourt.selector, address(bench)));
-        bench.decide(two, true);
-        decided(two, false);
+        // It takes nothing any more; who was right gets the bond.
+        decided(two, true);
+        assertEq(registry.stakeOf(id), STAKE);
+        assertEq(bench.payout(reporter.at), BOND);
         vm.warp(bench.caseOf(one).decideBy + 1);
         bench.expire(one);
         assertFalse(registry.isFrozen(id));
         assertEq(bench.payout(reporter.at), BOND);
-        assertEq(bench.payout(owner.at), BOND);
     }
 
     /// Who asks to leave within two weeks of a vote for another court is out before that court, with all of it: though a

@@ -275,6 +275,22 @@ contract DoorsTest is Members {
         members.joinByInvitation(8, i, signature, r, vs);
     }
 
+    /// A vote raises the price between the invitation and the seat: the sponsor pays what it agreed to, or nothing.
+    function test_an_invitation_costs_no_more_than_its_sponsor_agreed_to() public {
+        sponsored(3 * PRICE);
+        M.Invitation memory i = invitation(3, 0);
+        i.maxCover = 2 * PRICE - 1;
+        bytes memory signature = invites(i);
+        (bytes32 r, bytes32 vs) = accepts(i, 7);
+        vm.expectRevert(abi.encodeWithSelector(M.CoverTooHigh.selector, 2 * PRICE - 1, 2 * PRICE));
+        members.joinByInvitation(7, i, signature, r, vs);
+        ++i.maxCover;
+        vm.expectRevert(M.BadSignature.selector);
+        members.joinByInvitation(7, i, signature, r, vs);
+        byInvitation(7, i);
+        assertEq(coverOf(7), 2 * PRICE);
+    }
+
     /// Of two invitations for one key, the one that its holder took.
     function test_nobody_pairs_an_acceptance_with_another_invitation() public {
         sponsored(2 * PRICE);

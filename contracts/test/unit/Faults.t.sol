@@ -31,7 +31,7 @@ contract FaultsTest is Cases, Signed {
         vm.expectRevert(abi.encodeWithSelector(QualityCourt.FaultTooSoon.selector, from));
         bench.proveBundles(id, x, y);
         vm.expectRevert(abi.encodeWithSelector(QualityCourt.FaultTooSoon.selector, from));
-        bench.proveReceipts(id, c, r, s);
+        bench.proveReceipts(id, QualityCourt.Story(c, r), QualityCourt.Story(c, s));
         vm.stopPrank();
         vm.warp(from);
         uint256 whole = vm.snapshotState();
@@ -39,23 +39,68 @@ contract FaultsTest is Cases, Signed {
         // Who stays answers for the next fault then.
         vm.revertToState(whole);
         vm.prank(reporter.at);
-        assertEq(bench.proveReceipts(id, c, r, s), (STAKE - SLASH) / 5);
+        assertEq(bench.proveReceipts(id, QualityCourt.Story(c, r), QualityCourt.Story(c, s)), (STAKE - SLASH) / 5);
     }
 
-    /// A fault of one's own on a small stake spares no larger one that comes after it.
-    function test_a_fault_spares_no_stake_that_grew_since() public {
+    /// A fault of one's own on a small stake spares no larger one that comes after it, neither from another nor from itself.
+    function test_what_came_in_since_a_fault_has_not_answered() public {
         (bytes memory a, bytes memory b) = (bundle(9, "one"), bundle(9, "two"));
         (bytes memory x, bytes memory y) = (bundle(10, "one"), bundle(10, "two"));
         announced(a, b);
         announced(x, y);
-        vm.prank(reporter.at);
+        vm.startPrank(reporter.at);
         bench.proveBundles(id, a, b);
-        assertGt(bench.faultsFrom(id), block.timestamp);
-        staked(1);
-        assertEq(bench.faultsFrom(id), 0);
+        uint96 left = STAKE - SLASH;
+        uint256 from = bench.faultsFrom(id);
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.FaultTooSoon.selector, from));
+        bench.proveBundles(id, x, y);
+        vm.stopPrank();
+        staked(100);
+        vm.startPrank(reporter.at);
+        assertEq(bench.proveBundles(id, x, y), 20);
+        // That has answered, now.
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.FaultTooSoon.selector, from));
+        bench.proveBundles(id, a, b);
+        vm.stopPrank();
+        assertEq(registry.stakeOf(id), left + 80);
+        // Faults in between make the pause no longer.
+        assertEq(bench.faultsFrom(id), from);
+        vm.warp(from);
+        staked(1_000);
+        vm.startPrank(reporter.at);
+        // Of what was there when it was punished it takes nothing again.
+        assertEq(bench.proveBundles(id, a, b), 1_080 / 5);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                QualityCourt.AlreadyPunished.selector, keccak256(abi.encode(uint256(2), id, uint64(9)))
+            )
+        );
+        bench.proveBundles(id, a, b);
+        assertEq(bench.faultsFrom(id), from + 2 * UNBONDING);
+        vm.stopPrank();
+    }
+
+    /// Two keys at one time, two stories: each is proven by its own certificate.
+    function test_two_stories_by_two_keys_are_one_fault() public {
+        uint256 other = 0x0d;
+        bytes memory c = cert(5, block.timestamp + 30 days);
+        bytes memory d = signed(1, "pam1 cert", certFields(ROOT, other, 6, block.timestamp + 30 days), ROOT);
+        (bytes memory r, bytes memory s) =
+            (receipt(CB, 100), signed(6, "pam1 receipt", receiptFields(id, 6, CB, 101), other));
+        announced(r, s);
+        uint256 whole = vm.snapshotState();
+        vm.startPrank(reporter.at);
+        assertEq(bench.proveReceipts(id, QualityCourt.Story(c, r), QualityCourt.Story(d, s)), SLASH);
+        vm.revertToState(whole);
+        vm.expectRevert(Pam1.Malformed.selector);
+        bench.proveReceipts(id, QualityCourt.Story(c, r), QualityCourt.Story(c, s));
+        // One of the two is revoked.
+        vm.stopPrank();
+        vm.prank(owner.at);
+        registry.setMinOpSeq(id, 6);
         vm.prank(reporter.at);
-        assertEq(bench.proveBundles(id, x, y), (STAKE - SLASH + 1) / 5);
-        assertGt(bench.faultsFrom(id), block.timestamp);
+        vm.expectRevert(abi.encodeWithSelector(QualityCourt.KeyRevoked.selector, 5, 6));
+        bench.proveReceipts(id, QualityCourt.Story(c, r), QualityCourt.Story(d, s));
     }
 
     /// An owner whose root key is stolen revokes every key, the highest number's too: nothing that the thief signs slashes.
@@ -70,7 +115,7 @@ contract FaultsTest is Cases, Signed {
         registry.setMinOpSeq(id, type(uint32).max - 1);
         uint256 whole = vm.snapshotState();
         vm.prank(reporter.at);
-        assertEq(bench.proveReceipts(id, c, r, s), SLASH);
+        assertEq(bench.proveReceipts(id, QualityCourt.Story(c, r), QualityCourt.Story(c, s)), SLASH);
         vm.revertToState(whole);
         vm.prank(owner.at);
         registry.setMinOpSeq(id, type(uint32).max);
@@ -78,7 +123,7 @@ contract FaultsTest is Cases, Signed {
             abi.encodeWithSelector(QualityCourt.KeyRevoked.selector, type(uint32).max, type(uint32).max)
         );
         vm.prank(reporter.at);
-        bench.proveReceipts(id, c, r, s);
+        bench.proveReceipts(id, QualityCourt.Story(c, r), QualityCourt.Story(c, s));
     }
 
     /// The time after a fault shields nobody from a case, whoever reported the fault.
@@ -125,13 +170,13 @@ contract FaultsTest is Cases, Signed {
         bytes memory c = cert(5, block.timestamp + 30 days);
         announced(a, b);
         vm.prank(reporter.at);
-        assertEq(bench.proveReceipts(id, c, a, b), SLASH);
+        assertEq(bench.proveReceipts(id, QualityCourt.Story(c, a), QualityCourt.Story(c, b)), SLASH);
         announced(b, a);
         vm.prank(reporter.at);
         vm.expectRevert(
             abi.encodeWithSelector(QualityCourt.AlreadyPunished.selector, keccak256(abi.encode(uint256(6), id, CB)))
         );
-        bench.proveReceipts(id, c, b, a);
+        bench.proveReceipts(id, QualityCourt.Story(c, b), QualityCourt.Story(c, a));
     }
 
     function test_one_object_is_no_fault() public {
@@ -195,10 +240,10 @@ contract FaultsTest is Cases, Signed {
         bundlesFail(a, b, QualityCourt.EvidenceTooOld.selector);
         vm.prank(reporter.at);
         vm.expectRevert(QualityCourt.EvidenceTooOld.selector);
-        bench.proveReceipts(id, c, r, s);
+        bench.proveReceipts(id, QualityCourt.Story(c, r), QualityCourt.Story(c, s));
         vm.warp(block.timestamp - 1);
         vm.prank(reporter.at);
-        bench.proveReceipts(id, c, r, s);
+        bench.proveReceipts(id, QualityCourt.Story(c, r), QualityCourt.Story(c, s));
     }
 
     function test_evidence_is_announced_a_block_before() public {
@@ -221,7 +266,7 @@ contract FaultsTest is Cases, Signed {
         bench.proveBundles(id, a, b);
         bytes memory c = cert(5, block.timestamp + 30 days);
         vm.expectRevert(QualityCourt.NotAnnounced.selector);
-        bench.proveReceipts(id, c, a, b);
+        bench.proveReceipts(id, QualityCourt.Story(c, a), QualityCourt.Story(c, b));
     }
 
     function test_no_stake_no_fault() public {
@@ -263,6 +308,6 @@ contract FaultsTest is Cases, Signed {
         bytes memory c = cert(5, block.timestamp + 30 days);
         vm.prank(reporter.at);
         vm.expectRevert(error);
-        bench.proveReceipts(id, c, a, b);
+        bench.proveReceipts(id, QualityCourt.Story(c, a), QualityCourt.Story(c, b));
     }
 }

@@ -73,7 +73,9 @@ contract MembershipTest is Members {
         uint256 word = uint256(vm.load(address(members), slot));
         vm.store(address(members), slot, bytes32(word >> 32 << 32 | (1 << 20) - 1));
         assertEq(members.seatCount(), (1 << 20) - 1);
+        assertEq(members.openSeatsLeft(), 1);
         openly(2);
+        assertEq(members.openSeatsLeft(), 0);
         vm.expectRevert(Leaves.TreeFull.selector);
         openly(3);
     }

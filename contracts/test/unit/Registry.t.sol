@@ -69,6 +69,31 @@ contract RegistryTest is Providers {
         assertEq(registry.getVotes(owner.at), 16e18);
     }
 
+    /// Nothing that it signs would answer for a fault.
+    function test_who_has_revoked_every_key_is_not_listed() public {
+        staked(10_000e18);
+        vm.startPrank(owner.at);
+        registry.setMinOpSeq(id, type(uint32).max - 1);
+        assertTrue(registry.isListed(id));
+        registry.setMinOpSeq(id, type(uint32).max);
+        assertFalse(registry.isListed(id));
+        vm.stopPrank();
+    }
+
+    /// The court in office is named once more: who was to come does not.
+    function test_a_named_court_is_taken_back() public {
+        vm.startPrank(governance);
+        registry.setCourt(stranger.at);
+        registry.setCourt(court);
+        vm.stopPrank();
+        assertEq(registry.nextCourt(), address(0));
+        assertEq(registry.nextCourtFrom(), 0);
+        vm.warp(block.timestamp + 365 days);
+        vm.expectRevert(I.NoCourtProposed.selector);
+        registry.seatCourt();
+        assertEq(registry.court(), court);
+    }
+
     /// Who delegates to nobody and hands its record to itself has the votes of its stake, and can still be slashed.
     function test_a_record_handed_to_oneself_keeps_its_votes() public {
         staked(10e18);
