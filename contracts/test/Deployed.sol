@@ -7,9 +7,10 @@ import {Deployment} from "../script/Deployment.sol";
 import {InferenceChannels} from "../src/InferenceChannels.sol";
 import {Ledger} from "../src/Ledger.sol";
 import {ProviderRegistry} from "../src/ProviderRegistry.sol";
+import {Roots} from "./Roots.sol";
 
 /// @title All contracts as the script deploys them, in production's profile, and people who vote.
-abstract contract Deployed is Test, Deployment {
+abstract contract Deployed is Test, Deployment, Roots {
     /// A proposal as the governor wants it.
     struct Proposal {
         address[] targets;
@@ -19,8 +20,6 @@ abstract contract Deployed is Test, Deployment {
     }
 
     uint256 internal constant ROOT = 0xa11ce;
-    uint256 internal constant HALF_ORDER = 0x7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8;
-    uint256 internal constant ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551;
 
     Contracts internal c;
     Profile internal p;
@@ -123,11 +122,9 @@ abstract contract Deployed is Test, Deployment {
     /// Registers and stakes for the root key.
     function staked(uint96 amount) internal {
         ProviderRegistry.Root memory root;
-        (uint256 x, uint256 y) = vm.publicKeyP256(ROOT);
-        (root.qx, root.qy) = (bytes32(x), bytes32(y));
+        (root.qx, root.qy) = rootOf(ROOT);
         id = c.registry.idOf(root.qx, root.qy);
-        (root.r, root.s) = vm.signP256(ROOT, c.registry.bindingHash(id, provider, 0));
-        if (uint256(root.s) > HALF_ORDER) root.s = bytes32(ORDER - uint256(root.s));
+        (root.r, root.s) = signedBy(ROOT, c.registry.bindingHash(id, provider, 0));
         vm.startPrank(provider);
         c.registry.register(root, provider, "");
         c.token.approve(address(c.registry), amount);

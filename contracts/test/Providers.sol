@@ -2,14 +2,14 @@
 pragma solidity 0.8.37;
 
 import {Base} from "./Base.sol";
+import {Roots} from "./Roots.sol";
 import {Keys} from "../src/libraries/Keys.sol";
 import {Params} from "../src/Params.sol";
 import {ProviderRegistry} from "../src/ProviderRegistry.sol";
 
 /// @title A registry with one provider: a P-256 root key, its payee and its owner.
-abstract contract Providers is Base {
+abstract contract Providers is Base, Roots {
     uint256 internal constant ROOT = 0xa11ce;
-    uint256 internal constant ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551;
     uint40 internal constant UNBONDING = 7 days;
 
     ProviderRegistry internal registry;
@@ -48,17 +48,6 @@ abstract contract Providers is Base {
     }
 
     // ------------------------------------------------------------------------------------------------ root keys
-
-    /// A signature with a low s, which is the only kind that counts.
-    function signedBy(uint256 root, bytes32 hash) internal pure returns (bytes32 r, bytes32 s) {
-        (r, s) = vm.signP256(root, hash);
-        if (uint256(s) > ORDER / 2) s = bytes32(ORDER - uint256(s));
-    }
-
-    function rootOf(uint256 root) internal pure returns (bytes32 qx, bytes32 qy) {
-        (uint256 x, uint256 y) = vm.publicKeyP256(root);
-        return (bytes32(x), bytes32(y));
-    }
 
     function idOf(uint256 root) internal view returns (bytes32) {
         (bytes32 qx, bytes32 qy) = rootOf(root);

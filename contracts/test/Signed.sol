@@ -2,11 +2,11 @@
 pragma solidity 0.8.37;
 
 import {Test} from "forge-std/Test.sol";
-import {P256} from "@openzeppelin/contracts/utils/cryptography/P256.sol";
 import {Pam1} from "../src/libraries/Pam1.sol";
+import {Roots} from "./Roots.sol";
 
 /// @title Signed objects of PAM/1 as a provider would make them, and those of the protocol's vectors.
-abstract contract Signed is Test {
+abstract contract Signed is Test, Roots {
     /// One entry of a map, encoded.
     struct Field {
         uint256 key;
@@ -105,8 +105,7 @@ abstract contract Signed is Test {
         pure
         returns (bytes memory)
     {
-        (bytes32 r, bytes32 s) = vm.signP256(secret, sha256(abi.encodePacked(label, uint8(0), body)));
-        if (uint256(s) > P256.N / 2) s = bytes32(P256.N - uint256(s));
+        (bytes32 r, bytes32 s) = signedBy(secret, sha256(abi.encodePacked(label, uint8(0), body)));
         return bytes.concat(hex"83", number(kind), string_(body), string_(abi.encodePacked(r, s)));
     }
 

@@ -33,7 +33,7 @@ contract IdentityTest is Providers {
     }
 
     function testFuzz_ids_follow_the_compressed_point(uint256 key) public view {
-        key = bound(key, 1, ORDER - 1);
+        key = bound(key, 1, P256.N - 1);
         (bytes32 qx, bytes32 qy) = rootOf(key);
         bytes1 prefix = uint256(qy) & 1 == 0 ? bytes1(0x02) : bytes1(0x03);
         assertEq(registry.idOf(qx, qy), sha256(bytes.concat("pam1 pid", hex"0001", prefix, qx)));
@@ -99,7 +99,7 @@ contract IdentityTest is Providers {
 
     function test_refuses_a_high_s() public {
         ProviderRegistry.Root memory b = bound(7, payee.at);
-        b.s = bytes32(ORDER - uint256(b.s));
+        b.s = bytes32(P256.N - uint256(b.s));
         vm.prank(payee.at);
         vm.expectRevert(I.BadRootSignature.selector);
         registry.register(b, owner.at, "");
@@ -129,7 +129,7 @@ contract IdentityTest is Providers {
     /// Precompile and fallback agree, on good signatures and on bad ones.
     function testFuzz_precompile_and_fallback_agree(uint256 key, bytes32 hash, uint8 flip) public {
         (Fallback slow, RootKeys keys) = (new Fallback(), registry.ROOT_KEYS());
-        key = bound(key, 1, ORDER - 1);
+        key = bound(key, 1, P256.N - 1);
         (bytes32 qx, bytes32 qy) = rootOf(key);
         (bytes32 r, bytes32 s) = signedBy(key, hash);
         assertTrue(keys.verify(hash, r, s, qx, qy));
