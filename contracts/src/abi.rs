@@ -2,19 +2,10 @@
 //! what the compiler says.
 #![allow(missing_docs, clippy::all, clippy::pedantic)]
 
-/// With the feature `rpc` a contract's type also calls it. Each stands in a module of its own, beside the Solidity
-/// contracts whose structs it takes over (`Funding`).
+/// Each stands in a module of its own, beside the Solidity contracts whose structs it takes over (`Funding`).
 macro_rules! bind {
     ($module:ident, $name:ident, $file:literal) => {
         pub mod $module {
-            #[cfg(feature = "rpc")]
-            alloy_sol_types::sol!(
-                #[sol(rpc)]
-                #[derive(Debug)]
-                $name,
-                $file
-            );
-            #[cfg(not(feature = "rpc"))]
             alloy_sol_types::sol!(
                 #[derive(Debug)]
                 $name,

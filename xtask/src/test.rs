@@ -179,7 +179,7 @@ fn from_rust() -> Result<Count, Failure> {
     let state = chain::saved()?;
     let worker = setup::worker()?;
     let mut chain = cargo();
-    chain.args(["test", "--package", "privacyai-contracts", "--features", "rpc", "--no-fail-fast"]);
+    chain.args(["test", "--package", "privacyai-contracts", "--features", "chain", "--no-fail-fast"]);
     chain.env("ANVIL", contracts::binary("anvil")).env("CHAIN_STATE", &state.file).env("CHAIN_CONTRACTS", &state.list);
     chain.env("FORGE", contracts::binary("forge")).env("WORKER", worker);
     counted(&mut chain, "the contracts from Rust", cargo_line)
