@@ -63,7 +63,7 @@ abstract contract Members is Providers {
         return abi.encodePacked(r, s, v);
     }
 
-    function hashOf(MembershipRegistry.Invitation memory i) private pure returns (bytes32) {
+    function hashOf(MembershipRegistry.Invitation memory i) internal pure returns (bytes32) {
         bytes32 kind = keccak256(
             "Invitation(address sponsor,address key,uint16 tier,uint32 validUntil,uint96 maxCover,uint96 fee,uint40 deadline)"
         );

@@ -234,6 +234,10 @@ contract DoorsTest is Members {
         // Another commitment than the invited key's.
         vm.expectRevert(M.BadSignature.selector);
         members.joinByInvitation(8, i, signature, r, vs);
+        // The invited key's word is right, the sponsor's is a stranger's.
+        bytes memory forged = typed(stranger, hashOf(i));
+        vm.expectRevert(M.BadSignature.selector);
+        members.joinByInvitation(7, i, forged, r, vs);
         // Another tier than the sponsor's.
         i.tier = 3;
         vm.expectRevert(M.BadSignature.selector);

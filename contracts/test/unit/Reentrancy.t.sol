@@ -3,7 +3,6 @@ pragma solidity 0.8.37;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Funding} from "../../src/Funding.sol";
-import {InferenceChannels} from "../../src/InferenceChannels.sol";
 import {Members} from "../Members.sol";
 import {Calling} from "../Tokens.sol";
 import {MembershipRegistry} from "../../src/MembershipRegistry.sol";
@@ -31,7 +30,7 @@ contract ReentrancyTest is Members {
         Funding.Authorization memory a = Funding.Authorization(payer.at, FOREVER, 0, 0);
         Funding.Permit memory p;
 
-        calling(InferenceChannels.sweep.selector);
+        calling(channels.withdraw.selector);
         vm.startPrank(payer.at);
         refused();
         channels.open(payee.at, session.at, "other", 1);
