@@ -351,10 +351,11 @@ contract QualityCourt is Funding {
         } else {
             p.until = uint40(block.timestamp + 2 * uint256(REGISTRY.unbonding()));
         }
-        slashed = _slash(providerId, msg.sender, (stake - spared) * _upTo(Keys.SLASH_BPS, MAX_SLASH_BPS) / BPS);
-        p.spared = uint96(stake - slashed);
+        uint256 amount = (stake - spared) * _upTo(Keys.SLASH_BPS, MAX_SLASH_BPS) / BPS;
+        p.spared = uint96(stake - amount);
         pauses[providerId] = p;
         answered[fault] = p.spared;
+        slashed = _slash(providerId, msg.sender, amount);
         emit FaultProven(providerId, fault, msg.sender, slashed);
     }
 
