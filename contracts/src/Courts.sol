@@ -41,10 +41,7 @@ abstract contract Courts is IProviderRegistry {
     /// stays there, and who was named before it is so no more.
     function setCourt(address next) external onlyGovernance {
         require(next != address(0), Funding.ZeroAddress());
-        if (court == address(0)) {
-            _seat(next);
-            return;
-        }
+        if (court == address(0)) return _seat(next);
         (nextCourt, nextCourtFrom) =
             next == court ? (address(0), 0) : (next, uint40(block.timestamp) + COURT_DELAY);
         emit CourtProposed(next, nextCourtFrom);
