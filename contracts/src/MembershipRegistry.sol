@@ -19,12 +19,12 @@ import {ACTIVE, DEPOSIT, INVITATION, LEAVING, OPEN_DOOR, SLASHED, STAKE, SeatSlo
 /// @notice A member is a commitment, Poseidon1(secret), with a tier and a last day. Four doors lead in: a deposit, a
 /// provider's stake, an invitation that a sponsor's deposit covers, and an open door with a puzzle. Door and payer are
 /// public, no use is. One who uses a number twice reveals its secret, and whoever sends it here takes the seat.
-/// @dev No door reads a bare balance: the same tokens moved through many accounts would open many seats. A stake opens
-/// another only once it has unbonded and is another provider's; the seat it left stands until anyone expires it, its days at
-/// most. Governance sets prices, caps and the limit, and can touch no deposit and no seat.
+/// @dev No door reads a bare balance, which moved through many accounts would open many seats. A stake opens another once it
+/// has unbonded and is another provider's; the seat it left stands until anyone expires it, its days at most. Governance sets
+/// prices, caps and the limit, and can touch no deposit and no seat.
 contract MembershipRegistry is Leaves, Funding, EIP712 {
     /// A sponsor's word: whoever holds `key` may take a seat at its cost, once, if its deposit is `maxCover` at most by then:
-    /// a vote may have raised the price. The sender gets `fee` of the sponsor's. The invited can have the seat slashed, which
+    /// a vote may have raised the price. The sender gets `fee` besides. The invited can have the seat slashed, which
     /// takes the deposit and gives INVITATION_REPORTER_BPS of it to who reports.
     struct Invitation {
         address sponsor;
@@ -411,9 +411,8 @@ contract MembershipRegistry is Leaves, Funding, EIP712 {
     /// @notice The seats that the open door still gives today.
     function openSeatsLeft() external view returns (uint256 left) {
         Head memory h = head;
-        uint256 cap = PARAMS.get(Keys.OPEN_SEATS_DAILY);
         uint256 given = h.day == today() ? h.openSeats : 0;
-        left = Math.saturatingSub(cap, given);
+        left = Math.saturatingSub(PARAMS.get(Keys.OPEN_SEATS_DAILY), given);
         left = Math.min(left, Math.min(MAX_OPEN_SEATS - h.openEver, MAX_SEATS - h.next));
     }
 

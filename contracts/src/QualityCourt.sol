@@ -11,9 +11,9 @@ import {Pam1} from "./libraries/Pam1.sol";
 
 /// @title Where a provider's stake answers for what it did.
 /// @notice Two ways lead to a slash. A *fault* proves itself: two key bundles of one sequence, or two receipts for one
-/// channel binding, that differ and are both signed by the provider's operational key; nobody is asked, and one such slash
-/// comes within twice the unbonding. Everything else is a *case*: a reporter puts up a bond, the provider may answer,
-/// governance decides. An open case freezes the stake.
+/// channel binding, that differ and are both signed by operational keys of the provider; nobody is asked, and what has
+/// answered for one is spared by the next within twice the unbonding. Everything else is a *case*: a reporter puts up a
+/// bond, the provider may answer, governance decides. An open case freezes the stake.
 /// @dev Every case ends: by a decision within the decision window, or by anyone after it. No case is taken against a
 /// provider that has waited out its unbonding, so who leaves is out at the latest `MAX_RESPONSE + MAX_DECISION` after that.
 contract QualityCourt is Funding {
